@@ -1,0 +1,86 @@
+# Source this file: `source ./set_paths.sh` (bash or zsh, from any directory).
+#
+# The first time it makes .venv beside this file and installs requirements.txt; afterwards it only
+# activates it, and installs again when requirements.txt has changed. A virtual environment that
+# is already active is used instead. Nothing here ends your shell: on an error it says one line
+# and returns 1.
+#
+# shellcheck shell=bash
+
+_subgoal_root() {
+    if [ -n "${ZSH_VERSION:-}" ]; then
+        eval 'printf "%s\n" "${${(%):-%x}:A:h}"'
+    else
+        (cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+    fi
+}
+
+_subgoal_say() { printf 'set_paths: %s\n' "$*" >&2; }
+
+_subgoal_find_python() {
+    local candidate
+    for candidate in "${PYTHON:-python3}" python3.11 python3.12 python3.13 python3; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            printf '%s\n' "$candidate"
+            return 0
+        fi
+    done
+    return 1
+}
+
+_subgoal_activate() { # $1: repository root
+    local python conda="${CONDA_PREFIX:-}"
+    [ "${CONDA_DEFAULT_ENV:-base}" != base ] || conda=""
+    if [ -n "${VIRTUAL_ENV:-}" ] || [ -n "$conda" ]; then
+        return 0
+    fi
+    if [ ! -x "$1/.venv/bin/python" ]; then
+        if ! python=$(_subgoal_find_python); then
+            _subgoal_say "needs Python 3.11 or newer (and its venv module); set PYTHON=/path/to/python3.11"
+            return 1
+        fi
+        _subgoal_say "making $1/.venv with $("$python" --version)"
+        if ! "$python" -m venv "$1/.venv"; then
+            _subgoal_say "could not make $1/.venv with $python (on Debian: apt install python3-venv)"
+            rm -rf "$1/.venv"
+            return 1
+        fi
+    fi
+    # shellcheck disable=SC1091
+    . "$1/.venv/bin/activate"
+}
+
+_subgoal_install() { # $1: repository root, $2: the environment's folder
+    if cmp -s "$1/requirements.txt" "$2/installed_requirements.txt"; then
+        return 0
+    fi
+    _subgoal_say "installing requirements.txt into $2 (some minutes, about 2 GB)"
+    if ! "$2/bin/python" -m pip install --quiet --disable-pip-version-check -r "$1/requirements.txt"; then
+        _subgoal_say "pip failed, see above; source this file again to go on where it stopped"
+        return 1
+    fi
+    cp "$1/requirements.txt" "$2/installed_requirements.txt"
+    _subgoal_say "installed"
+}
+
+_subgoal_export() {
+    if [ -z "${MUJOCO_GL:-}" ] && [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] && [ "$(uname)" != Darwin ]; then
+        export MUJOCO_GL=egl
+    fi
+    # numpy and MuJoCo gain nothing from more; torch is told its own number by each run (n_threads).
+    export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
+}
+
+_subgoal_setup() {
+    local root status=0
+    root=$(_subgoal_root) || return 1
+    _subgoal_activate "$root" || return 1
+    _subgoal_install "$root" "${VIRTUAL_ENV:-$CONDA_PREFIX}" || status=1
+    _subgoal_export
+    return "$status"
+}
+
+_subgoal_setup
+_subgoal_status=$?
+unset -f _subgoal_root _subgoal_say _subgoal_find_python _subgoal_activate _subgoal_install _subgoal_export _subgoal_setup
+return $_subgoal_status
