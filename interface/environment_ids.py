@@ -1,0 +1,54 @@
+"""The environment ids that can be made; imported late, since Gymnasium-Robotics takes 0.2 s."""
+
+import contextlib
+import functools
+import importlib
+import io
+import re
+
+import gymnasium
+
+# mujoco-py is dead; ids that need it are registered, but cannot be made.
+_DEAD_ENTRY_POINT = "MujocoPy"
+
+
+@functools.cache
+def register_robotics() -> None:
+    """Fill Gymnasium's registry with the ids of Gymnasium-Robotics."""
+    # The import prints a notice about three Adroit environments, in every process.
+    with contextlib.redirect_stderr(io.StringIO()):
+        import gymnasium_robotics
+
+    gymnasium.register_envs(gymnasium_robotics)
+
+
+@functools.cache
+def environment_ids(packages: tuple[str, ...] = ()) -> list[str]:
+    """
+    List the registered ids, without those that need mujoco-py.
+
+    :param packages: to import first, since they register environments of their own
+    """
+    register_robotics()
+    for package in packages:
+        importlib.import_module(package)
+    return sorted(
+        name
+        for name, spec in gymnasium.registry.items()
+        if _DEAD_ENTRY_POINT not in str(spec.entry_point)
+    )
+
+
+def newest_versions(names: list[str]) -> list[str]:
+    """
+    Keep the newest version of each environment.
+
+    :param names: ids such as ``Ant-v4``
+    :return: sorted; ids without a version are kept
+    """
+    newest: dict[str, tuple[int, str]] = {}
+    for name in names:
+        match = re.fullmatch(r"(.*)-v(\d+)", name)
+        stem, version = (match[1], int(match[2])) if match else (name, 0)
+        newest[stem] = max(newest.get(stem, (0, name)), (version, name))
+    return sorted(name for _, name in newest.values())

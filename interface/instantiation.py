@@ -1,0 +1,41 @@
+"""Build what a config names by ``_target_``."""
+
+from typing import Any
+
+import hydra.utils
+from hydra.errors import InstantiationException
+
+from interface.errors import UserError
+
+
+def instantiate(node: Any, **arguments: Any) -> Any:
+    """
+    Build the object that a config node describes; configs are as trusted as code.
+
+    :param node: a config with ``_target_`` (and perhaps ``_partial_``)
+    :param arguments: further arguments, which win over the node's own
+    :raises UserError: if the target does not exist or refuses its arguments
+    """
+    try:
+        return hydra.utils.instantiate(
+            node,
+            _convert_="all",
+            _execution_whitelist_=hydra.utils.UNSAFE_DISABLE_EXECUTION_CHECKS,
+            **arguments,
+        )
+    except InstantiationException as error:
+        reason = error.__cause__ or error
+        raise UserError(f"cannot build {node.get('_target_')}: {reason}") from error
+
+
+def target_of(node: Any) -> Any:
+    """
+    Get the class or function that a config node names by ``_target_``, without calling it.
+
+    :param node: a config with ``_target_``
+    :raises UserError: if the target does not exist
+    """
+    try:
+        return hydra.utils.get_object(node["_target_"])
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"cannot find {node['_target_']}: {error}") from error

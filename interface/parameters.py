@@ -1,0 +1,195 @@
+"""
+Which parameters reach a model: read from the constructor's signature, checked, printable.
+
+``python -m interface.parameters her env=FetchReach-v4`` prints them with type, default, value and
+where the value comes from.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from interface.errors import UserError, unknown_name
+from interface.instantiation import target_of
+
+RUNTIME_ARGUMENTS = frozenset(
+    {
+        "_init_setup_model",
+        "device",
+        "env",
+        "learners",
+        "policy",
+        "policy_kwargs",
+        "replay_buffer_class",
+        "replay_buffer_kwargs",
+        "rollout_buffer_class",
+        "rollout_buffer_kwargs",
+        "seed",
+        "tensorboard_log",
+        "verbose",
+    }
+)
+"""Arguments that a run passes itself; everything else in a signature is a tunable."""
+
+_HYDRA_KEYS = frozenset({"_target_", "_partial_", "learners"})
+
+# SB3's names and what their values mean; bounds included unless said
+_RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "learning_rate": (lambda value: value > 0, "more than 0"),
+    "buffer_size": (lambda value: value >= 1, "at least 1"),
+    "learning_starts": (lambda value: value >= 0, "at least 0"),
+    "batch_size": (lambda value: value >= 1, "at least 1"),
+    "tau": (lambda value: 0 <= value <= 1, "from 0 to 1"),
+    "gamma": (lambda value: 0 <= value <= 1, "from 0 to 1"),
+    "gae_lambda": (lambda value: 0 <= value <= 1, "from 0 to 1"),
+    "train_freq": (lambda value: value >= 1, "at least 1"),
+    "gradient_steps": (lambda value: value >= -1 and value != 0, "at least 1, or -1"),
+    "n_steps": (lambda value: value >= 1, "at least 1"),
+    "n_epochs": (lambda value: value >= 1, "at least 1"),
+    "ent_coef": (lambda value: value >= 0, "at least 0, auto or auto_<start>"),
+    "clip_range": (lambda value: value > 0, "more than 0"),
+    "max_grad_norm": (lambda value: value > 0, "more than 0"),
+    "policy_delay": (lambda value: value >= 1, "at least 1"),
+    "target_policy_noise": (lambda value: value >= 0, "at least 0"),
+    "target_noise_clip": (lambda value: value >= 0, "at least 0"),
+    "target_update_interval": (lambda value: value >= 1, "at least 1"),
+    "exploration_fraction": (lambda value: 0 <= value <= 1, "from 0 to 1"),
+    "exploration_initial_eps": (lambda value: 0 <= value <= 1, "from 0 to 1"),
+    "exploration_final_eps": (lambda value: 0 <= value <= 1, "from 0 to 1"),
+    "stats_window_size": (lambda value: value >= 1, "at least 1"),
+    "n_sampled_goal": (lambda value: value >= 0, "at least 0"),
+}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """
+    One tunable of a constructor.
+
+    :param name: as in the signature
+    :param type: its annotation, as text
+    :param default: its default, ``inspect.Parameter.empty`` if it has none
+    """
+
+    name: str
+    type: str
+    default: Any
+
+
+def tunables(target: Callable[..., Any]) -> dict[str, Parameter]:
+    """
+    Read the tunables of a class or function from its signature.
+
+    :param target: what a ``_target_`` names
+    :return: by name, in the order of the signature
+    """
+    return {
+        name: Parameter(name, _type_text(parameter.annotation), parameter.default)
+        for name, parameter in inspect.signature(target).parameters.items()
+        if name not in RUNTIME_ARGUMENTS
+        and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+    }
+
+
+def _type_text(annotation: Any) -> str:
+    if annotation is inspect.Parameter.empty:
+        return "any"
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    return re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", text)
+
+
+def selected_learners(algorithm: Mapping[str, Any]) -> list[str]:
+    """
+    Name the learners that an algorithm's layers use, highest layer first.
+
+    :param algorithm: the ``algorithm`` node
+    :return: empty for an algorithm without layers
+    :raises UserError: if ``layer_classes`` is empty or names a learner that does not exist
+    """
+    if "layer_classes" not in algorithm:
+        return []
+    names = list(algorithm["layer_classes"])
+    if not names:
+        raise UserError("algorithm.layer_classes is empty; name a learner, e.g. [sac]")
+    for name in names:
+        if name not in algorithm["learners"]:
+            raise unknown_name("learner in algorithm.layer_classes", name, algorithm["learners"])
+    return names
+
+
+def model_nodes(algorithm: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    List the nodes whose parameters reach the model.
+
+    :param algorithm: the ``algorithm`` node
+    :return: the algorithm itself and its selected learners, by config key
+    """
+    nodes: dict[str, Any] = {"algorithm": algorithm}
+    for name in selected_learners(algorithm):
+        nodes[f"algorithm.learners.{name}"] = algorithm["learners"][name]
+    return nodes
+
+
+def check_parameters(algorithm: Mapping[str, Any]) -> None:
+    """
+    Check every parameter that reaches the model, before anything is built.
+
+    :param algorithm: the ``algorithm`` node
+    :raises UserError: for a parameter that the constructor does not have, or out of range
+    """
+    for key, node in model_nodes(algorithm).items():
+        known = tunables(target_of(node))
+        for name, value in node.items():
+            if name in _HYDRA_KEYS:
+                continue
+            if name not in known:
+                raise unknown_name(f"parameter {key}.{name}", str(name), known)
+            _check_type(f"{key}.{name}", known[name], value)
+            _check_range(f"{key}.{name}", str(name), value)
+
+
+def _check_type(key: str, parameter: Parameter, value: Any) -> None:
+    """Refuse plain values that the annotation excludes; objects are left to the constructor."""
+    kinds = set(re.findall(r"\w+", parameter.type))
+    wrong = (
+        (isinstance(value, bool) and not kinds & {"bool", "any"})
+        or (isinstance(value, str) and not kinds & {"str", "any", "Literal"})
+        or (isinstance(value, float) and kinds == {"int"})
+        or (isinstance(value, int | float) and kinds == {"bool"} and not isinstance(value, bool))
+    )
+    if wrong:
+        raise UserError(f"{key} must be {parameter.type}, got {value!r}")
+
+
+def _check_range(key: str, name: str, value: Any) -> None:
+    if name not in _RANGES or isinstance(value, bool) or not isinstance(value, int | float):
+        return
+    holds, wanted = _RANGES[name]
+    if not holds(value):
+        raise UserError(f"{key} must be {wanted}, got {value}")
+
+
+def check_unused_overrides(algorithm: Mapping[str, Any], overrides: Iterable[str]) -> None:
+    """
+    Refuse overrides of learners that no layer uses: they would do nothing.
+
+    :param algorithm: the ``algorithm`` node
+    :param overrides: as on the command line
+    :raises UserError: naming the learners in use
+    """
+    in_use = selected_learners(algorithm)
+    for override in overrides:
+        match = re.match(r"\+*algorithm\.learners\.(\w+)", override)
+        if match and match[1] not in in_use:
+            raise UserError(
+                f"{override} changes a learner that no layer uses; "
+                f"algorithm.layer_classes is [{', '.join(in_use)}]"
+            )
+
+
+if __name__ == "__main__":
+    from interface.parameter_table import main
+
+    main()

@@ -1,0 +1,43 @@
+"""What a run returns."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Status(Enum):
+    """How a run ended."""
+
+    SUCCESS = "success"
+    """Good enough: early stopping."""
+    FINISHED = "finished"
+    """All epochs done."""
+    CAPPED = "capped"
+    """Stopped at a search's learned epoch cap."""
+    PRUNED = "pruned"
+    """Hopeless, said the search."""
+    DIVERGED = "diverged"
+    """Losses or weights were no longer finite."""
+    INTERRUPTED = "interrupted"
+    """Stopped by a signal; ``restore`` goes on."""
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """
+    The outcome of one run; ``float(result)`` is its score, so any Hydra sweeper can use it.
+
+    :param score: the objective, higher is better; see ``experiment.score``
+    :param status: how the run ended
+    :param n_epochs: evaluations made
+    :param n_steps: environment steps made
+    :param run_id: the tracker's id of this run, None if it was not tracked
+    """
+
+    score: float
+    status: Status
+    n_epochs: int
+    n_steps: int
+    run_id: str | None = None
+
+    def __float__(self) -> float:
+        return self.score

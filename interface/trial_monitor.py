@@ -1,0 +1,36 @@
+"""What a run tells a search after each evaluation, and what the search answers."""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Protocol
+
+from interface.result import Status
+
+
+class StopReason(Enum):
+    """Why a search ends a run before its last epoch."""
+
+    PRUNED = Status.PRUNED
+    CAPPED = Status.CAPPED
+    INTERRUPTED = Status.INTERRUPTED
+
+
+class TrialMonitor(Protocol):
+    """A search's ear in a run. Named in the config by ``trial_monitor._target_``."""
+
+    def report(self, epoch: int, metrics: Mapping[str, float]) -> StopReason | None:
+        """
+        Take the metrics of one evaluation.
+
+        :param epoch: number of this evaluation, from 1
+        :param metrics: all metrics of this evaluation, keys as in ``interface.metrics``
+        :return: why the run shall stop now, None to go on
+        """
+
+
+class NullTrialMonitor:
+    """Nobody searches: a single run goes on."""
+
+    def report(self, epoch: int, metrics: Mapping[str, float]) -> StopReason | None:
+        """Ignore the metrics and let the run go on."""
+        return None
