@@ -1,0 +1,70 @@
+"""Sum up evaluation episodes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from envs.success import SUCCESS_KEY
+
+
+@dataclass(frozen=True)
+class Episode:
+    """
+    One finished episode.
+
+    :param episode_return: sum of rewards, undiscounted
+    :param length: number of steps
+    :param success: at the last step; None if the environment does not say
+    :param success_ever: at any step; None if the environment does not say
+    :param goal_distance: at the last step, in the env's goal unit; None without goals
+    """
+
+    episode_return: float
+    length: int
+    success: bool | None
+    success_ever: bool | None
+    goal_distance: float | None
+
+
+class EpisodeRecorder(gym.Wrapper):
+    """
+    Keep a summary of every finished episode in ``episodes``.
+
+    :param env: an environment that reports success, see ``envs.success``
+    """
+
+    def __init__(self, env: gym.Env) -> None:
+        super().__init__(env)
+        self.episodes: list[Episode] = []
+        self._rewards: list[float] = []
+        self._successes: list[bool] = []
+
+    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        """Start a new episode; one that was not finished is forgotten."""
+        self._rewards, self._successes = [], []
+        return self.env.reset(**kwargs)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step, and sum up the episode if this was its last step."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self._rewards.append(float(reward))
+        if SUCCESS_KEY in info:
+            self._successes.append(bool(info[SUCCESS_KEY]))
+        if terminated or truncated:
+            self.episodes.append(self._summary(observation))
+        return observation, reward, terminated, truncated, info
+
+    def _summary(self, observation: Any) -> Episode:
+        distance = None
+        if isinstance(observation, dict) and "desired_goal" in observation:
+            difference = observation["achieved_goal"] - observation["desired_goal"]
+            distance = float(np.linalg.norm(difference))
+        return Episode(
+            episode_return=sum(self._rewards),
+            length=len(self._rewards),
+            success=self._successes[-1] if self._successes else None,
+            success_ever=any(self._successes) if self._successes else None,
+            goal_distance=distance,
+        )

@@ -1,0 +1,70 @@
+"""Give every episode a seed of its own, so that any episode can be played again."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+SeedOfEpisode = Callable[[int], int]
+
+# The streams never share a seed: test goals are neither those of training nor of evaluation.
+_TRAINING, _EVALUATION, _TEST = range(3)
+
+
+def training_seeds(seed: int, env_index: int = 0) -> SeedOfEpisode:
+    """
+    Make the seeds of a training environment: one for each episode, never the same again.
+
+    :param seed: of the run
+    :param env_index: number of this environment among those stepped together
+    """
+    return lambda episode: _hash(_TRAINING, seed, env_index, episode)
+
+
+def evaluation_seeds(n_episodes: int) -> SeedOfEpisode:
+    """
+    Make the seeds of the evaluations during training: the same list for every run.
+
+    :param n_episodes: length of the list; after it, the list starts again
+    """
+    return lambda episode: _hash(_EVALUATION, episode % n_episodes)
+
+
+def test_seeds(n_episodes: int) -> SeedOfEpisode:
+    """
+    Make the seeds of a final test: other episodes than those that chose the best model.
+
+    :param n_episodes: length of the list; after it, the list starts again
+    """
+    return lambda episode: _hash(_TEST, episode % n_episodes)
+
+
+def _hash(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+class EpisodeSeeds(gym.Wrapper):
+    """
+    Seed each episode by its number alone.
+
+    A seed passed to ``reset`` is ignored: vectorised environments pass one before the first
+    episode, and the first must be as repeatable as any other.
+
+    :param env: the environment to wrap
+    :param seed_of_episode: the seed of episode 0, 1, 2, ...
+    """
+
+    def __init__(self, env: gym.Env, seed_of_episode: SeedOfEpisode) -> None:
+        super().__init__(env)
+        self._seed_of_episode = seed_of_episode
+        self.next_episode = 0
+        """Number of the episode that the next ``reset`` starts; may be set."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start the next episode with its own seed."""
+        episode_seed = self._seed_of_episode(self.next_episode)
+        self.next_episode += 1
+        return self.env.reset(seed=episode_seed, options=options)

@@ -1,0 +1,1 @@
+"""Configs that are not files of ``conf/``: see ``plugin``."""
