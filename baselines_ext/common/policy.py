@@ -1,0 +1,56 @@
+"""Build what an SB3 algorithm wants to know about its networks."""
+
+import inspect
+from typing import Any
+
+import hydra.utils
+from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.preprocessing import is_image_space
+
+from interface.errors import UserError, unknown_name
+
+
+def policy_name(observation_space: spaces.Space) -> str:
+    """
+    Choose SB3's policy for an observation space.
+
+    :param observation_space: of the environment
+    :return: a key of the algorithm's ``policy_aliases``
+    """
+    if isinstance(observation_space, spaces.Dict):
+        return "MultiInputPolicy"
+    return "CnnPolicy" if is_image_space(observation_space) else "MlpPolicy"
+
+
+def build_policy(
+    algorithm: type[BaseAlgorithm],
+    observation_space: spaces.Space,
+    *,
+    name: str = "auto",
+    **arguments: Any,
+) -> tuple[str, dict[str, Any]]:
+    """
+    Turn the ``policy`` node of a config into the policy arguments of an algorithm.
+
+    :param algorithm: the class that will use the policy
+    :param observation_space: of the environment
+    :param name: a key of ``policy_aliases``, or ``auto``
+    :param arguments: of the policy class; None stands for its own default
+    :return: policy name and ``policy_kwargs``
+    :raises UserError: if the algorithm has no such policy, or the policy no such argument
+    """
+    name = policy_name(observation_space) if name == "auto" else name
+    if name not in algorithm.policy_aliases:
+        raise unknown_name(f"policy.name for {algorithm.__name__}", name, algorithm.policy_aliases)
+    policy_class = algorithm.policy_aliases[name]
+    kwargs = {key: value for key, value in arguments.items() if value is not None}
+    for key in kwargs:
+        if key not in inspect.signature(policy_class).parameters:
+            raise UserError(
+                f"policy.{key}={kwargs[key]} has no effect on {algorithm.__name__}: "
+                f"its {name} has no {key}"
+            )
+    if "activation_fn" in kwargs:
+        kwargs["activation_fn"] = hydra.utils.get_class(kwargs["activation_fn"])
+    return name, kwargs

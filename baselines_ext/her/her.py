@@ -1,0 +1,47 @@
+"""Hindsight Experience Replay (https://arxiv.org/abs/1707.01495) over any off-policy learner."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from stable_baselines3 import HerReplayBuffer
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
+
+from interface.capabilities import needs
+
+
+@needs(goals=True)
+def make_her(
+    policy: str,
+    env: VecEnv,
+    learners: Mapping[str, Callable[..., OffPolicyAlgorithm]],
+    layer_classes: Sequence[str] = ("sac",),
+    n_sampled_goal: int = 4,
+    goal_selection_strategy: str = "future",
+    **arguments: Any,
+) -> OffPolicyAlgorithm:
+    """
+    Make a learner that also learns from the goals it reached by accident.
+
+    :param policy: of the learner
+    :param env: a goal environment
+    :param learners: by name, constructors that still need policy and environment
+    :param layer_classes: exactly one name of ``learners``
+    :param n_sampled_goal: relabelled transitions per real one, at least 0
+    :param goal_selection_strategy: ``future``, ``final`` or ``episode``
+    :param arguments: further arguments of the learner
+    :return: the learner itself, an ordinary SB3 algorithm
+    :raises ValueError: if ``layer_classes`` does not name exactly one learner
+    """
+    if len(layer_classes) != 1:
+        raise ValueError(f"her has one layer, got layer_classes={list(layer_classes)}")
+    return learners[layer_classes[0]](
+        policy,
+        env,
+        replay_buffer_class=HerReplayBuffer,
+        replay_buffer_kwargs={
+            "n_sampled_goal": n_sampled_goal,
+            "goal_selection_strategy": goal_selection_strategy,
+        },
+        **arguments,
+    )
