@@ -1,0 +1,167 @@
+"""Build the environments and the model that a config describes."""
+
+import functools
+import importlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import gymnasium as gym
+from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
+
+import envs  # noqa: F401 (registers our environments)
+from baselines_ext.common.policy import build_policy
+from envs.episode_seeds import EpisodeSeeds, SeedOfEpisode
+from envs.finite_check import FiniteCheck
+from envs.success import SUCCESS_KEY, SuccessInfo
+from interface.capabilities import misfit, needs_of
+from interface.errors import UserError
+from interface.instantiation import instantiate, target_of
+from interface.metrics import EVAL_SUCCESS_EVER, EVAL_SUCCESS_RATE
+from interface.parameters import model_nodes
+from interface.resolvers import REPOSITORY
+
+
+def import_packages(names: Iterable[str]) -> None:
+    """
+    Import the user's own packages, which register environments.
+
+    :param names: of packages on ``sys.path``
+    :raises UserError: if one cannot be imported
+    """
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise UserError(f"imports=[{name}]: {error}") from error
+
+
+def make_env(
+    env_cfg: DictConfig, seed_of_episode: SeedOfEpisode, render_mode: str | None = None
+) -> gym.Env:
+    """
+    Make one environment with its wrappers.
+
+    :param env_cfg: the ``env`` node
+    :param seed_of_episode: the seed of each episode, see ``envs.episode_seeds``
+    :param render_mode: as in Gymnasium
+    :raises UserError: if the environment cannot be made
+    """
+    kwargs: dict[str, Any] = OmegaConf.to_container(env_cfg.kwargs, resolve=True)  # type: ignore[assignment]
+    if env_cfg.max_episode_steps is not None:
+        kwargs["max_episode_steps"] = env_cfg.max_episode_steps
+    try:
+        env = gym.make(env_cfg.id, render_mode=render_mode, disable_env_checker=True, **kwargs)
+    except (gym.error.Error, TypeError, ValueError) as error:
+        raise UserError(f"cannot make env {env_cfg.id}: {error}") from error
+    for wrapper in env_cfg.wrappers:
+        env = instantiate(wrapper)(env)
+    env = SuccessInfo(env, env_cfg.success_return)
+    return FiniteCheck(EpisodeSeeds(env, seed_of_episode))
+
+
+def make_vec_env(
+    env_cfg: DictConfig, seeds_of_env: Callable[[int], SeedOfEpisode], n_envs: int
+) -> VecEnv:
+    """
+    Make environments that are stepped together.
+
+    :param env_cfg: the ``env`` node
+    :param seeds_of_env: the episode seeds of environment 0, 1, ...
+    :param n_envs: how many
+    """
+    makers = [
+        functools.partial(_make_monitored, env_cfg, seeds_of_env(index)) for index in range(n_envs)
+    ]
+    if env_cfg.subprocesses and n_envs > 1:
+        return SubprocVecEnv(makers)  # type: ignore[arg-type]
+    return DummyVecEnv(makers)  # type: ignore[arg-type]
+
+
+def _make_monitored(env_cfg: DictConfig, seed_of_episode: SeedOfEpisode) -> gym.Env:
+    return Monitor(make_env(env_cfg, seed_of_episode))
+
+
+def normalized(cfg: DictConfig, venv: VecEnv) -> VecEnv:
+    """
+    Wrap environments in running normalisation where the config asks for it.
+
+    :param cfg: the main config
+    :param venv: the environments
+    """
+    if not (cfg.normalize.observation or cfg.normalize.reward):
+        return venv
+    return VecNormalize(
+        venv,
+        norm_obs=cfg.normalize.observation,
+        norm_reward=cfg.normalize.reward,
+        clip_obs=cfg.normalize.clip_observation,
+        clip_reward=cfg.normalize.clip_reward,
+        gamma=next(
+            node["gamma"] for node in model_nodes(cfg.algorithm).values() if "gamma" in node
+        ),
+    )
+
+
+def check_fit(cfg: DictConfig, env: gym.Env) -> None:
+    """
+    Check that algorithm and environment belong together, before networks exist.
+
+    :param cfg: the main config
+    :param env: one environment, fresh; a few steps of it are made
+    :raises UserError: naming what is missing and what would fit
+    """
+    for key, node in model_nodes(cfg.algorithm).items():
+        lacks = misfit(needs_of(target_of(node)), env.observation_space, env.action_space)
+        if lacks is not None:
+            name = cfg.algorithm_name if key == "algorithm" else key.rpartition(".")[2]
+            raise UserError(f"{name} needs {lacks} from {cfg.env.id}{_what_fits(cfg, env)}")
+    env.reset()
+    info = env.step(env.action_space.sample())[-1]
+    column = cfg.early_stop_data_column
+    if SUCCESS_KEY not in info and column in (EVAL_SUCCESS_RATE, EVAL_SUCCESS_EVER):
+        raise UserError(
+            f"{cfg.env.id} reports no success, so early_stop_data_column={column} would never "
+            f"appear; set env.success_return=<return>, or another column such as eval/return"
+        )
+
+
+def _what_fits(cfg: DictConfig, env: gym.Env) -> str:
+    """Name the algorithms of ``conf/algorithm`` that fit an environment."""
+    if not GlobalHydra.instance().is_initialized():
+        return ""
+    fitting = []
+    for path in sorted((REPOSITORY / "conf" / "algorithm").glob("*.yaml")):
+        nodes = model_nodes(compose("main", overrides=[f"algorithm={path.stem}"]).algorithm)
+        needed = [needs_of(target_of(node)) for node in nodes.values()]
+        if not any(misfit(need, env.observation_space, env.action_space) for need in needed):
+            fitting.append(path.stem)
+    return f"; what fits: algorithm={', '.join(fitting)}"
+
+
+def make_model(cfg: DictConfig, venv: VecEnv) -> BaseAlgorithm:
+    """
+    Make the model: the config's constructor, given policy, environment, seed and device.
+
+    :param cfg: the main config
+    :param venv: the training environments
+    :raises UserError: if the constructor refuses its arguments
+    """
+    learner = target_of(list(model_nodes(cfg.algorithm).values())[-1])
+    policy_cfg: dict[str, Any] = OmegaConf.to_container(cfg.policy, resolve=True)  # type: ignore[assignment]
+    policy, policy_kwargs = build_policy(learner, venv.observation_space, **policy_cfg)
+    constructor = instantiate(cfg.algorithm)
+    try:
+        return constructor(
+            policy=policy,
+            env=venv,
+            policy_kwargs=policy_kwargs,
+            seed=cfg.seed,
+            device=cfg.device,
+        )
+    except (ValueError, AssertionError, MemoryError) as error:
+        raise UserError(f"{cfg.algorithm_name} refuses its parameters: {error}") from error

@@ -1,0 +1,117 @@
+"""What happens between the command line and Hydra, and how errors come back to the user."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+
+from experiment.composition_errors import explain
+from experiment.predecessor import todays_spelling
+from interface.errors import UserError, unknown_name
+from interface.resolvers import REPOSITORY
+from interface.result import Status, TrialResult
+
+CONF = REPOSITORY / "conf"
+
+USER_ERROR_EXIT = 2
+EXIT_CODES = {Status.DIVERGED: 3, Status.INTERRUPTED: 130}
+
+
+def run_command(main: Callable[[], Any], config_name: str) -> None:
+    """
+    Run a Hydra app so that a user's error is one sentence and everything else a full traceback.
+
+    :param main: decorated by ``hydra.main``
+    :param config_name: of the app
+    """
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come to us, unformatted
+    try:
+        sys.argv[1:] = prepare(sys.argv[1:])
+        main()
+    except UserError as error:
+        _leave(str(error))
+    except HydraException as error:
+        _leave(explain(error, config_name, sys.argv[1:]))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _leave(f"cannot write {error.filename}: {error.strerror}")
+
+
+def _leave(message: str) -> None:
+    print(message, file=sys.stderr)  # noqa: T201 (logging may not be configured yet)
+    sys.exit(USER_ERROR_EXIT)
+
+
+def prepare(arguments: list[str]) -> list[str]:
+    """
+    Expand and check the overrides that Hydra cannot judge.
+
+    :param arguments: of the command line, without the program
+    :return: the arguments for Hydra
+    :raises UserError: for the predecessor's spellings, unknown presets and unknown runs
+    """
+    for argument in arguments:
+        answer = todays_spelling(argument)
+        if answer is not None:
+            raise UserError(answer)
+        _check_preset(argument)
+    if "debug=true" in arguments:
+        arguments = _debug_overrides() + arguments
+    restore = [text for text in arguments if text.startswith("restore=")]
+    if restore and restore[-1] != "restore=null":
+        from experiment.run_directory import restore_arguments
+
+        arguments = restore_arguments(restore[-1].partition("=")[2], arguments)
+    return arguments
+
+
+def _debug_overrides() -> list[str]:
+    return list(yaml.safe_load((CONF / "debug.yaml").read_text(encoding="utf-8")))
+
+
+def _check_preset(argument: str) -> None:
+    """Refuse an unknown preset: ``optional`` in the defaults list would let it pass silently."""
+    key, _, value = argument.partition("=")
+    if key != "preset" or not value or "," in value or "(" in value:
+        return
+    if value.endswith(".yaml"):
+        if not Path(value).is_file():
+            raise UserError(f"preset={value}: there is no such file")
+        return
+    known = [path.stem for path in (CONF / "preset").glob("*.yaml")]
+    if value not in known:
+        raise unknown_name("preset", value, known)
+
+
+@contextmanager
+def user_errors_end_the_command() -> Iterator[None]:
+    """End the process with a sentence, before Hydra adds its own words."""
+    try:
+        yield
+    except UserError as error:
+        _leave(str(error))
+
+
+def end_single_run(run: Callable[[], TrialResult]) -> TrialResult:
+    """
+    Turn the end of a single run into the command's exit code; in a search, leave it to the search.
+
+    Exit codes: 0 done, 2 wrong input, 3 diverged, 130 interrupted.
+
+    :param run: trains
+    """
+    if HydraConfig.get().mode != RunMode.RUN:
+        return run()
+    with user_errors_end_the_command():
+        result = run()
+    if result.status in EXIT_CODES:
+        sys.exit(EXIT_CODES[result.status])
+    return result

@@ -1,0 +1,176 @@
+"""What happens at the end of each epoch: test, judge, save, show."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+
+from envs.episode_seeds import evaluation_seeds
+from experiment.checkpoint import save_checkpoint
+from experiment.divergence import check_losses, check_weights
+from experiment.early_stopping import EarlyStopping
+from experiment.evaluation import EvaluationEnv, evaluate, summarize
+from experiment.interrupts import Interrupts
+from experiment.metric_history import MetricHistory
+from experiment.metric_logging import TrackerOutput
+from experiment.progress import RunProgress
+from experiment.rendering import render_episodes
+from experiment.run_directory import BEST, EVALUATIONS, LAST
+from experiment.tracking import Tracker
+from interface.errors import unknown_name
+from interface.metrics import EVAL_RETURN, EVAL_SUCCESS_RATE
+from interface.result import Status
+from interface.trial_monitor import TrialMonitor
+
+log = logging.getLogger(__name__)
+
+
+class StopTrainingError(Exception):
+    """
+    Ends ``learn`` from a callback.
+
+    :param status: why
+    """
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status.value)
+        self.status = status
+
+
+@dataclass
+class EpochEnd:
+    """
+    Everything that is done at the end of an epoch.
+
+    :param cfg: the main config
+    :param run_dir: folder of the run
+    :param env: for the evaluations
+    :param history: of the run; this object appends to it
+    :param stopping: tells whether the run is good enough
+    :param monitor: of a search
+    :param tracker: of the run
+    :param output: last training metrics
+    :param progress: of the run
+    """
+
+    cfg: DictConfig
+    run_dir: Path
+    env: EvaluationEnv
+    history: MetricHistory
+    stopping: EarlyStopping
+    monitor: TrialMonitor
+    tracker: Tracker
+    output: TrackerOutput
+    progress: RunProgress
+
+    def __call__(self, model: BaseAlgorithm) -> Status | None:
+        """
+        End an epoch.
+
+        :param model: in training
+        :return: why the run shall stop, None to go on
+        """
+        check_weights(model)
+        metrics = summarize(evaluate(model, self.env, self.cfg.n_test_rollouts))
+        self._log(model, metrics)
+        epoch = len(self.history.epochs)
+        if self._is_best():
+            save_checkpoint(self.run_dir / BEST, model, epoch, resumable=False)
+        status = self._judge(epoch, metrics)
+        n = self.cfg.checkpoint_every_n_epochs
+        if epoch % n == 0 or status is not None or epoch == self.cfg.n_epochs:
+            save_checkpoint(self.run_dir / LAST, model, epoch, resumable=True)
+        self._render(model, epoch, last=status is not None or epoch == self.cfg.n_epochs)
+        return status
+
+    def _log(self, model: BaseAlgorithm, metrics: dict[str, float]) -> None:
+        for key, value in metrics.items():
+            model.logger.record(key, value)
+        model.logger.dump(model.num_timesteps)
+        self.history.append(model.num_timesteps, self.output.latest | metrics)
+        self.history.write_csv(self.run_dir / EVALUATIONS)
+        self.progress.on_evaluation(len(self.history.epochs), model.num_timesteps, metrics)
+
+    def _judge(self, epoch: int, metrics: dict[str, float]) -> Status | None:
+        column = self.stopping.column
+        if self.stopping.reached(self.history):
+            return Status.SUCCESS
+        if epoch == self.cfg.n_epochs and not self.history.column(column):
+            raise unknown_name(
+                "metric in early_stop_data_column: it never appeared:", column, self.history.keys()
+            )
+        reason = self.monitor.report(epoch, metrics)
+        return None if reason is None else reason.value
+
+    def _is_best(self) -> bool:
+        """Compare with all earlier epochs: by success, ties by return; an equal one is not new."""
+        ranks = [
+            (epoch.values.get(EVAL_SUCCESS_RATE, 0.0), epoch.values[EVAL_RETURN])
+            for epoch in self.history.epochs
+        ]
+        return len(ranks) == 1 or ranks[-1] > max(ranks[:-1])
+
+    def _render(self, model: BaseAlgorithm, epoch: int, *, last: bool) -> None:
+        render = self.cfg.render
+        if render.mode == "none" or not (last or epoch % render.every_n_epochs == 0):
+            return
+        path = self.run_dir / "films" / f"epoch_{epoch}.mp4"
+        film = render_episodes(model, self.cfg, evaluation_seeds(self.cfg.n_test_rollouts), path)
+        if film is not None:
+            self.tracker.log_artifact(film, "films")
+
+
+class EpochCallback(BaseCallback):
+    """
+    Calls the end of an epoch between two rollouts, where everything collected is also stored.
+
+    :param n_steps: environment steps of an epoch
+    :param end_epoch: returns why to stop, None to go on
+    :param interrupts: signals received
+    :param on_step: called with the number of steps after each
+    """
+
+    def __init__(
+        self,
+        n_steps: int,
+        end_epoch: Callable[[BaseAlgorithm], Status | None],
+        interrupts: Interrupts,
+        on_step: Callable[[int], None],
+    ) -> None:
+        super().__init__()
+        self._n_steps = n_steps
+        self._end_epoch = end_epoch
+        self._interrupts = interrupts
+        self._report_step = on_step
+        self._next_step = n_steps
+
+    def _on_training_start(self) -> None:
+        done = self.model.num_timesteps // self._n_steps
+        self._next_step = (done + 1) * self._n_steps
+
+    def _on_rollout_start(self) -> None:
+        check_losses(self.model)
+        self._end_due_epoch()
+        if self._interrupts.received is not None:
+            raise StopTrainingError(Status.INTERRUPTED)
+
+    def _on_step(self) -> bool:
+        self._report_step(self.num_timesteps)
+        return True
+
+    def _on_training_end(self) -> None:
+        self._end_due_epoch()
+
+    def _end_due_epoch(self) -> None:
+        if self.model.num_timesteps < self._next_step:
+            return
+        self._next_step += self._n_steps * (
+            1 + (self.model.num_timesteps - self._next_step) // self._n_steps
+        )
+        status = self._end_epoch(self.model)
+        if status is not None:
+            raise StopTrainingError(status)

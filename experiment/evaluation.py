@@ -1,0 +1,111 @@
+"""Test an agent on a fixed list of episodes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from omegaconf import DictConfig
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import (
+    DummyVecEnv,
+    VecEnv,
+    VecNormalize,
+    sync_envs_normalization,
+)
+
+from envs.episode_recorder import Episode, EpisodeRecorder
+from envs.episode_seeds import SeedOfEpisode
+from experiment.build import make_env, normalized
+from interface.metrics import (
+    EVAL_GOAL_DISTANCE,
+    EVAL_LENGTH,
+    EVAL_RETURN,
+    EVAL_SUCCESS_EVER,
+    EVAL_SUCCESS_RATE,
+)
+
+
+@dataclass
+class EvaluationEnv:
+    """
+    An environment that plays the same episodes again at each evaluation.
+
+    :param venv: what the agent acts in, normalised as in training
+    :param recorder: what sums up its episodes
+    """
+
+    venv: VecEnv
+    recorder: EpisodeRecorder
+
+    def __post_init__(self) -> None:
+        """Never learn statistics from test episodes."""
+        if isinstance(self.venv, VecNormalize):
+            self.venv.training = False
+            self.venv.norm_reward = False
+
+    def close(self) -> None:
+        """Close the environment."""
+        self.venv.close()
+
+
+def make_evaluation_env(
+    cfg: DictConfig,
+    seeds: SeedOfEpisode,
+    render_mode: str | None = None,
+    wrap: Callable[[gym.Env], gym.Env] = lambda env: env,
+    load: Callable[[VecEnv], VecEnv] | None = None,
+) -> EvaluationEnv:
+    """
+    Make an environment for evaluations.
+
+    :param cfg: the main config
+    :param seeds: of its episodes
+    :param render_mode: as in Gymnasium
+    :param wrap: puts a further wrapper around the environment
+    :param load: puts the normalisation of a checkpoint around it; None: that of the config, fresh
+    """
+    recorder = EpisodeRecorder(wrap(make_env(cfg.env, seeds, render_mode)))
+    venv = DummyVecEnv([lambda: Monitor(recorder)])
+    return EvaluationEnv(normalized(cfg, venv) if load is None else load(venv), recorder)
+
+
+def evaluate(model: BaseAlgorithm, env: EvaluationEnv, n_episodes: int) -> list[Episode]:
+    """
+    Play deterministic episodes, the first of the list first.
+
+    :param model: the agent
+    :param env: where to play
+    :param n_episodes: how many, at least 1
+    """
+    agents_env = model.get_env()
+    if isinstance(env.venv, VecNormalize) and agents_env is not None and agents_env is not env.venv:
+        sync_envs_normalization(agents_env, env.venv)
+    env.recorder.episodes.clear()
+    env.recorder.set_wrapper_attr("next_episode", 0)
+    evaluate_policy(model, env.venv, n_episodes, deterministic=True, warn=False)
+    return env.recorder.episodes[:n_episodes]
+
+
+def summarize(episodes: Sequence[Episode]) -> dict[str, float]:
+    """
+    Average episodes.
+
+    :param episodes: at least one
+    :return: by metric key; without success and distance where the environment has none
+    """
+    columns: dict[str, list[Any]] = {
+        EVAL_SUCCESS_RATE: [episode.success for episode in episodes],
+        EVAL_SUCCESS_EVER: [episode.success_ever for episode in episodes],
+        EVAL_RETURN: [episode.episode_return for episode in episodes],
+        EVAL_LENGTH: [episode.length for episode in episodes],
+        EVAL_GOAL_DISTANCE: [episode.goal_distance for episode in episodes],
+    }
+    return {
+        key: float(np.mean(values))
+        for key, values in columns.items()
+        if all(value is not None for value in values)
+    }

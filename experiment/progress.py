@@ -1,0 +1,117 @@
+"""Show how a run is doing: a bar on a terminal, one line per evaluation in the log."""
+
+import logging
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from interface.metrics import (
+    EVAL_GOAL_DISTANCE,
+    EVAL_RETURN,
+    EVAL_SUCCESS_EVER,
+    EVAL_SUCCESS_RATE,
+)
+
+log = logging.getLogger(__name__)
+
+_REFRESH_SECONDS = 0.5
+_SHOWN = {
+    EVAL_SUCCESS_RATE: "success {:.2f}",
+    EVAL_SUCCESS_EVER: "ever {:.2f}",
+    EVAL_RETURN: "return {:.1f}",
+    EVAL_GOAL_DISTANCE: "distance {:.3f}",
+}
+
+
+class RunProgress:
+    """
+    The progress of one run.
+
+    :param total_steps: environment steps of the whole run
+    :param step: steps made before
+    :param n_epochs: evaluations of the whole run
+    """
+
+    def __init__(self, total_steps: int, step: int, n_epochs: int) -> None:
+        self._n_epochs = n_epochs
+        self._start_step = self._step = step
+        self._start = time.monotonic()
+        self._next_refresh = 0.0
+        self._latest = "not evaluated yet"
+        self._bar = Progress(
+            TextColumn("step"),
+            MofNCompleteColumn(),
+            BarColumn(),
+            TextColumn("{task.fields[rate]:.0f} steps/s"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            TextColumn("{task.fields[latest]}"),
+            console=Console(),
+            disable=not sys.stdout.isatty(),
+        )
+        self._task = self._bar.add_task("", total=total_steps, rate=0.0, latest=self._latest)
+
+    @property
+    def rate(self) -> float:
+        """Steps per second since the start, evaluations included."""
+        return (self._step - self._start_step) / max(time.monotonic() - self._start, 1e-9)
+
+    def on_step(self, step: int) -> None:
+        """
+        Note a step; cheap.
+
+        :param step: environment steps so far
+        """
+        self._step = step
+        now = time.monotonic()
+        if now >= self._next_refresh and not self._bar.disable:
+            self._next_refresh = now + _REFRESH_SECONDS
+            self._bar.update(self._task, completed=step, rate=self.rate, latest=self._latest)
+
+    def on_evaluation(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
+        """
+        Log an evaluation.
+
+        :param epoch: its number, from 1
+        :param step: environment steps so far
+        :param metrics: of the evaluation
+        """
+        self._step = step
+        shown = [text.format(metrics[key]) for key, text in _SHOWN.items() if key in metrics]
+        self._latest = f"epoch {epoch}/{self._n_epochs}  {shown[0]}"
+        log.info(
+            "epoch %d/%d  step %d  %s  %.0f steps/s",
+            epoch,
+            self._n_epochs,
+            step,
+            "  ".join(shown),
+            self.rate,
+        )
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show the bar within the block; log lines appear above it."""
+        with self._bar:
+            handlers = [
+                handler
+                for handler in logging.getLogger().handlers
+                if isinstance(handler, logging.StreamHandler)
+                and handler.stream is sys.__stdout__
+                and not self._bar.disable
+            ]
+            for handler in handlers:
+                handler.setStream(sys.stdout)  # now the bar's own, which keeps them apart
+            try:
+                yield
+            finally:
+                for handler in handlers:
+                    handler.setStream(sys.__stdout__)

@@ -1,0 +1,168 @@
+"""
+Find runs: by folder, by MLflow run id, or the latest.
+
+A run's folder holds ``config.yaml`` (resolved), ``train.log``, ``evaluations.csv``,
+``progress.csv``, ``last.zip`` and ``best_model.zip``.
+"""
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from interface.errors import UserError
+from interface.resolvers import REPOSITORY
+from util.atomic_write import atomic_write_text
+
+CONFIG = "config.yaml"
+EVALUATIONS = "evaluations.csv"
+LAST = "last.zip"
+BEST = "best_model.zip"
+LOG = "train.log"
+RESULT = "result.json"
+PROVENANCE = "provenance.json"
+PROGRESS = "progress.csv"
+RUN_ID = "mlflow_run_id"
+
+DATA_DIR = REPOSITORY / "data"
+
+# what a continued run may change; everything else would make it another run
+_CHANGEABLE = re.compile(
+    r"(restore|n_epochs|n_threads|device|early_stop_\w+|checkpoint_every_n_epochs|tensorboard"
+    r"|render\.\w+|tracking\.\w+|hydra\..*|debug)="
+)
+
+
+def find_run(reference: str, data_dir: Path = DATA_DIR) -> Path:
+    """
+    Find a run's folder.
+
+    :param reference: the folder itself, an MLflow run id, or ``latest``
+    :param data_dir: where runs live
+    :raises UserError: if there is no such run
+    """
+    folder = Path(reference)
+    if (folder / CONFIG).is_file():
+        return folder.resolve()
+    if reference == "latest":
+        return latest_run(data_dir)
+    if re.fullmatch(r"[0-9a-f]{32}", reference):
+        for path in data_dir.rglob(RUN_ID):
+            if path.read_text(encoding="utf-8").strip() == reference:
+                return path.parent
+        raise UserError(f"no run in {data_dir} has the MLflow run id {reference}")
+    if folder.is_dir():
+        raise UserError(f"{folder} is not a run's folder: it has no {CONFIG}")
+    raise UserError(
+        f"there is no run {reference!r}; give a run's folder, its MLflow run id, or latest"
+    )
+
+
+def latest_run(data_dir: Path = DATA_DIR) -> Path:
+    """
+    Find the run that was saved last.
+
+    :param data_dir: where runs live
+    :raises UserError: if there is none with a checkpoint
+    """
+    checkpoints = list(data_dir.rglob(LAST)) if data_dir.is_dir() else []
+    if not checkpoints:
+        raise UserError(f"there is no run with a checkpoint in {data_dir} yet")
+    return max(checkpoints, key=lambda path: path.stat().st_mtime).parent.resolve()
+
+
+def load_config(run_dir: Path) -> DictConfig:
+    """
+    Read the config of a run.
+
+    :param run_dir: its folder
+    :raises UserError: if it cannot be read
+    """
+    try:
+        cfg = OmegaConf.load(run_dir / CONFIG)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {run_dir / CONFIG}: {error}") from error
+    if not isinstance(cfg, DictConfig):
+        raise UserError(f"{run_dir / CONFIG} is not a config")
+    cfg.pop("defaults", None)
+    return cfg
+
+
+def write_config(cfg: DictConfig, run_dir: Path) -> None:
+    """
+    Write the resolved config of a new run; that of a continued run stays.
+
+    :param cfg: the main config
+    :param run_dir: folder of the run
+    """
+    if (run_dir / CONFIG).exists():
+        return
+    # Hydra reads this file when the run is continued, and checks changes against the schema.
+    header = "defaults:\n- main_schema\n- _self_\n"
+    atomic_write_text(run_dir / CONFIG, header + OmegaConf.to_yaml(cfg, resolve=True))
+
+
+@contextmanager
+def discarded_if_refused(run_dir: Path) -> Iterator[None]:
+    """
+    Remove the folder that Hydra made if the run is refused before it wrote its config.
+
+    :param run_dir: folder of the run
+    """
+    try:
+        yield
+    except UserError:
+        if not (run_dir / CONFIG).exists():
+            shutil.rmtree(run_dir, ignore_errors=True)
+        raise
+
+
+def restore_arguments(reference: str, arguments: list[str]) -> list[str]:
+    """
+    Make the arguments that continue a run: its own config, its own folder.
+
+    :param reference: see ``find_run``
+    :param arguments: of the command line
+    :return: the arguments for Hydra
+    :raises UserError: if there is no such run, or an override would make it another run
+    """
+    options = [text for text in arguments if text.startswith("-")]
+    if set(options) & {"-m", "--multirun"}:
+        raise UserError("restore= goes on with one run and does not go together with --multirun")
+    data_dirs = [text for text in arguments if text.startswith("data_dir=")]
+    data_dir = Path(data_dirs[-1].partition("=")[2]) if data_dirs else DATA_DIR
+    run_dir = find_run(reference, data_dir)
+    changes = [text for text in arguments if text not in options + data_dirs]
+    for change in changes:
+        if not _CHANGEABLE.match(change):
+            raise UserError(
+                f"restore={reference} goes on with {run_dir} as it was, so {change} cannot be "
+                f"changed; what can: n_epochs, early_stop_..., device, render.mode, tracking.uri"
+            )
+    kept = [text for text in changes if not text.startswith("restore=")]
+    return [*options, *arguments_of(run_dir, run_dir), *kept, f"restore={_quoted(run_dir)}"]
+
+
+def arguments_of(run_dir: Path, output_dir: Path) -> list[str]:
+    """
+    Make the arguments for Hydra that take a run's config instead of composing a new one.
+
+    :param run_dir: folder of that run
+    :param output_dir: folder of the run to start
+    """
+    return [
+        "--config-dir",
+        str(run_dir),
+        "--config-name",
+        "config",
+        f"hydra.run.dir={_quoted(output_dir)}",
+        "hydra.output_subdir=null",
+        "hydra/job_logging=short",
+    ]
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,0 +1,90 @@
+"""A run inside its tracker: what is told at the start, and how the run ended."""
+
+import json
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from experiment.provenance import (
+    code_version,
+    config_params,
+    machine,
+    package_versions,
+    write_source_snapshot,
+)
+from experiment.run_directory import BEST, CONFIG, EVALUATIONS, LOG, PROVENANCE, RESULT, load_config
+from experiment.tracking import Tracker
+from interface.result import Status
+from util.atomic_write import atomic_write_text
+
+_TRACEBACK = "traceback.txt"
+_SOURCE = "source.zip"
+
+
+@dataclass
+class End:
+    """
+    How a tracked run ended.
+
+    :param status: set by the run
+    """
+
+    status: Status | None = None
+
+
+@contextmanager
+def tracked(tracker: Tracker, cfg: DictConfig, run_dir: Path, device: str) -> Iterator[End]:
+    """
+    Open the tracker for the block and close it as the block ends.
+
+    :param tracker: of the run
+    :param cfg: the main config
+    :param run_dir: folder of the run
+    :param device: that the model computes on
+    """
+    provenance = code_version() | package_versions() | machine(device)
+    tags = {
+        "env": cfg.env.id,
+        "algorithm": cfg.algorithm_name,
+        "run_dir": str(run_dir),
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.name": Path(sys.argv[0]).name,
+    }
+    tags |= provenance | _changes(cfg, run_dir)
+    tracker.start(run_dir, _run_name(cfg, run_dir), config_params(cfg), tags)
+    atomic_write_text(run_dir / PROVENANCE, json.dumps(provenance, indent=2) + "\n")
+    if write_source_snapshot(run_dir / _SOURCE):
+        tracker.log_artifact(run_dir / _SOURCE)
+    end = End()
+    try:
+        yield end
+    except BaseException:
+        (run_dir / _TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
+        tracker.log_artifact(run_dir / _TRACEBACK)
+        tracker.close("failed")
+        raise
+    for name in (CONFIG, EVALUATIONS, RESULT, BEST, LOG):
+        if (run_dir / name).exists():
+            tracker.log_artifact(run_dir / name)
+    if end.status is not None:
+        tracker.set_tags({"status": end.status.value})
+    tracker.close("interrupted" if end.status is Status.INTERRUPTED else "finished")
+
+
+def _run_name(cfg: DictConfig, run_dir: Path) -> str:
+    """Name a run by algorithm, seed and what was changed: its folder's name without the date."""
+    return f"{cfg.algorithm_name}-{run_dir.name.partition('-s')[2] or run_dir.name}"
+
+
+def _changes(cfg: DictConfig, run_dir: Path) -> dict[str, str]:
+    """Tell what differs from the params of the first start, which a tracker never changes."""
+    if cfg.restore is None:
+        return {}
+    before = config_params(load_config(run_dir))
+    now = config_params(cfg)
+    return {f"changed.{key}": now[key] for key in now if now[key] != before.get(key)}

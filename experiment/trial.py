@@ -1,0 +1,217 @@
+"""The story of one run, from config to score."""
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch as th
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.utils import set_random_seed
+from stable_baselines3.common.vec_env import VecEnv
+
+from envs.episode_seeds import evaluation_seeds, training_seeds
+from experiment.build import (
+    check_fit,
+    import_packages,
+    make_env,
+    make_model,
+    make_vec_env,
+    normalized,
+)
+from experiment.checkpoint import load_model, load_normalization, read_meta, save_checkpoint
+from experiment.divergence import DivergedError, diverged_weights
+from experiment.early_stopping import EarlyStopping
+from experiment.epochs import EpochCallback, EpochEnd, StopTrainingError
+from experiment.evaluation import EvaluationEnv, make_evaluation_env
+from experiment.interrupts import Interrupts, caught_interrupts
+from experiment.metric_history import MetricHistory, read_csv
+from experiment.metric_logging import TrackerOutput, make_logger
+from experiment.progress import RunProgress
+from experiment.rendering import check_mode
+from experiment.report import log_start, log_summary, write_result
+from experiment.run_directory import EVALUATIONS, LAST, discarded_if_refused, write_config
+from experiment.score import score
+from experiment.tracked import tracked
+from experiment.tracking import Tracker
+from interface.config import check_ranges
+from interface.errors import UserError
+from interface.instantiation import instantiate
+from interface.parameters import check_parameters, check_unused_overrides
+from interface.result import Status, TrialResult
+
+log = logging.getLogger(__name__)
+
+
+def run_trial(cfg: DictConfig) -> TrialResult:
+    """
+    Train one agent.
+
+    :param cfg: the main config, composed; it is not changed
+    :return: how the run ended, and its score; a diverged or interrupted run returns, too
+    :raises UserError: for wrong input, before anything is tracked or saved
+    """
+    start = time.monotonic()
+    run_dir = Path(HydraConfig.get().runtime.output_dir)
+    with discarded_if_refused(run_dir):
+        check_config(cfg)
+        parts = build_parts(cfg)
+        tracker: Tracker = instantiate(cfg.tracking)
+        with tracked(tracker, cfg, run_dir, parts.model.device.type) as end:
+            write_config(cfg, run_dir)
+            log_start(cfg, run_dir, parts.model.num_timesteps)
+            with caught_interrupts() as interrupts:
+                status = train(cfg, run_dir, parts, tracker, interrupts)
+            result = TrialResult(
+                score=score(cfg, parts.history, status),
+                status=status,
+                n_epochs=len(parts.history.epochs),
+                n_steps=parts.model.num_timesteps,
+                run_id=tracker.run_id,
+            )
+            write_result(run_dir, result, parts.model, time.monotonic() - start)
+            end.status = status
+        log_summary(cfg, run_dir, result, parts.history, tracker, time.monotonic() - start)
+    parts.close()
+    return result
+
+
+def check_config(cfg: DictConfig) -> None:
+    """
+    Check everything that can be checked without building anything.
+
+    :param cfg: the main config
+    :raises UserError: naming what is wrong and what would be right
+    """
+    import_packages(cfg.imports)
+    check_ranges(cfg)
+    check_mode(cfg)
+    check_parameters(cfg.algorithm)
+    check_unused_overrides(cfg.algorithm, HydraConfig.get().overrides.task)
+    try:
+        th.device("cpu" if cfg.device == "auto" else cfg.device)
+    except RuntimeError as error:
+        raise UserError(f"device={cfg.device} is no device of torch: {error}") from error
+
+
+@dataclass
+class Parts:
+    """
+    What a run consists of.
+
+    :param model: the agent, with its training environments
+    :param test_env: for evaluations
+    :param history: of the evaluations so far
+    """
+
+    model: BaseAlgorithm
+    test_env: EvaluationEnv
+    history: MetricHistory
+
+    def close(self) -> None:
+        """Close the environments."""
+        training_env = self.model.get_env()
+        if training_env is not None:
+            training_env.close()
+        self.test_env.close()
+
+
+def build_parts(cfg: DictConfig) -> Parts:
+    """
+    Build environments and model, new ones or those of the run to restore.
+
+    :param cfg: the main config
+    :raises UserError: if they do not fit together, or the checkpoint does not fit them
+    """
+    th.set_num_threads(cfg.n_threads)
+    set_random_seed(cfg.seed)
+    probe = make_env(cfg.env, training_seeds(cfg.seed))
+    check_fit(cfg, probe)
+    probe.close()
+    venv = make_vec_env(cfg.env, lambda i: training_seeds(cfg.seed, i), cfg.env.n_envs)
+    test_env = make_evaluation_env(cfg, evaluation_seeds(cfg.n_test_rollouts))
+    if cfg.restore is None:
+        return Parts(make_model(cfg, normalized(cfg, venv)), test_env, MetricHistory())
+    return Parts(restore_model(cfg, venv), test_env, read_csv(Path(cfg.restore) / EVALUATIONS))
+
+
+def restore_model(cfg: DictConfig, venv: VecEnv) -> BaseAlgorithm:
+    """
+    Load the model of a run that goes on.
+
+    :param cfg: the main config; ``restore`` is the run's folder
+    :param venv: fresh training environments
+    """
+    path = Path(cfg.restore) / LAST
+    for index, next_episode in enumerate(read_meta(path).next_episodes):
+        venv.env_method("set_wrapper_attr", "next_episode", next_episode, indices=index)
+    return load_model(path, load_normalization(path, venv), cfg.device, resume=True)
+
+
+def train(
+    cfg: DictConfig, run_dir: Path, parts: Parts, tracker: Tracker, interrupts: Interrupts
+) -> Status:
+    """
+    Train until the budget is used up, or there is a reason to stop.
+
+    :param cfg: the main config
+    :param run_dir: folder of the run
+    :param parts: of the run
+    :param tracker: of the run
+    :param interrupts: signals received
+    :return: why training ended
+    """
+    model = parts.model
+    first_step = model.num_timesteps
+    total_steps = cfg.n_epochs * cfg.eval_after_n_steps
+    output = TrackerOutput(tracker)
+    model.set_logger(make_logger(run_dir, output, tensorboard=cfg.tensorboard, step=first_step))
+    progress = RunProgress(total_steps, first_step, cfg.n_epochs)
+    end_epoch = EpochEnd(
+        cfg=cfg,
+        run_dir=run_dir,
+        env=parts.test_env,
+        history=parts.history,
+        stopping=EarlyStopping.from_config(cfg),
+        monitor=instantiate(cfg.trial_monitor),
+        tracker=tracker,
+        output=output,
+        progress=progress,
+    )
+    callback = EpochCallback(cfg.eval_after_n_steps, end_epoch, interrupts, progress.on_step)
+    with progress.shown():
+        status = learn(model, total_steps - first_step, callback, cfg.log_interval)
+    if status is Status.INTERRUPTED:
+        save_checkpoint(run_dir / LAST, model, len(parts.history.epochs), resumable=True)
+    model.logger.close()
+    return status
+
+
+def learn(model: BaseAlgorithm, n_steps: int, callback: EpochCallback, log_interval: int) -> Status:
+    """
+    Call ``model.learn`` and name its end.
+
+    :param model: to train
+    :param n_steps: environment steps left
+    :param callback: ends the epochs
+    :param log_interval: episodes between two lines of training metrics
+    """
+    if n_steps <= 0:
+        return Status.FINISHED
+    try:
+        model.learn(n_steps, callback, log_interval, reset_num_timesteps=False)
+    except StopTrainingError as stop:
+        return stop.status
+    except DivergedError as error:
+        log.error("diverged: %s", error)
+        return Status.DIVERGED
+    except (ValueError, RuntimeError):
+        # torch refuses NaN in many ways; the weights tell whether that was the reason
+        diverged = diverged_weights(model)
+        if diverged is None:
+            raise
+        log.error("diverged: %s", diverged)
+        return Status.DIVERGED
+    return Status.FINISHED
