@@ -72,12 +72,12 @@ _subgoal_export() {
 }
 
 _subgoal_setup() {
-    local root status=0
+    local root failed=0
     root=$(_subgoal_root) || return 1
     _subgoal_activate "$root" || return 1
-    _subgoal_install "$root" "${VIRTUAL_ENV:-$CONDA_PREFIX}" || status=1
+    _subgoal_install "$root" "${VIRTUAL_ENV:-$CONDA_PREFIX}" || failed=1
     _subgoal_export
-    return "$status"
+    return "$failed"
 }
 
 _subgoal_setup

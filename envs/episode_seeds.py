@@ -31,7 +31,7 @@ def evaluation_seeds(n_episodes: int) -> SeedOfEpisode:
     return lambda episode: _hash(_EVALUATION, episode % n_episodes)
 
 
-def test_seeds(n_episodes: int) -> SeedOfEpisode:
+def final_test_seeds(n_episodes: int) -> SeedOfEpisode:
     """
     Make the seeds of a final test: other episodes than those that chose the best model.
 

@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv,
 import envs  # noqa: F401 (registers our environments)
 from baselines_ext.common.policy import build_policy
 from envs.episode_seeds import EpisodeSeeds, SeedOfEpisode
-from envs.finite_check import FiniteCheck
+from envs.finite_check import FiniteCheck, NonFiniteEnvironmentError
 from envs.success import SUCCESS_KEY, SuccessInfo
 from interface.capabilities import misfit, needs_of
 from interface.errors import UserError
@@ -57,7 +57,8 @@ def make_env(
     try:
         env = gym.make(env_cfg.id, render_mode=render_mode, disable_env_checker=True, **kwargs)
     except (gym.error.Error, TypeError, ValueError) as error:
-        raise UserError(f"cannot make env {env_cfg.id}: {error}") from error
+        reason = " ".join(map(str, error.args))
+        raise UserError(f"cannot make env {env_cfg.id}: {reason}") from error
     for wrapper in env_cfg.wrappers:
         env = instantiate(wrapper)(env)
     env = SuccessInfo(env, env_cfg.success_return)
@@ -120,8 +121,11 @@ def check_fit(cfg: DictConfig, env: gym.Env) -> None:
         if lacks is not None:
             name = cfg.algorithm_name if key == "algorithm" else key.rpartition(".")[2]
             raise UserError(f"{name} needs {lacks} from {cfg.env.id}{_what_fits(cfg, env)}")
-    env.reset()
-    info = env.step(env.action_space.sample())[-1]
+    try:
+        env.reset()
+        info = env.step(env.action_space.sample())[-1]
+    except NonFiniteEnvironmentError as error:
+        raise UserError(f"this environment cannot be trained on: {error}") from error
     column = cfg.early_stop_data_column
     if SUCCESS_KEY not in info and column in (EVAL_SUCCESS_RATE, EVAL_SUCCESS_EVER):
         raise UserError(

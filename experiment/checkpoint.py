@@ -85,12 +85,15 @@ def read_meta(path: Path) -> Meta:
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+            if broken is not None:
+                raise UserError(f"the checkpoint {path} is damaged: in {broken}")
             return Meta(**json.loads(archive.read(_META)))
     except FileNotFoundError:
         raise UserError(f"there is no checkpoint {path}") from None
     except KeyError:
         raise UserError(f"{path} was not written by Subgoal: it has no {_META}") from None
-    except (zipfile.BadZipFile, ValueError, TypeError) as error:
+    except (zipfile.BadZipFile, json.JSONDecodeError, TypeError) as error:
         raise UserError(f"the checkpoint {path} is damaged: {error}") from error
 
 
@@ -124,8 +127,6 @@ def load_model(path: Path, venv: VecEnv, device: str, *, resume: bool = False) -
         model = model_class.load(path, env=venv, device=device)
     except ValueError as error:
         raise UserError(f"{path} does not fit this environment: {error}") from error
-    except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise UserError(f"the checkpoint {path} is damaged: {error}") from error
     if resume:
         _load_resumable(path, model)
     return model

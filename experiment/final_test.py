@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
 from envs.episode_recorder import Episode
-from envs.episode_seeds import test_seeds
+from envs.episode_seeds import final_test_seeds
 from experiment.build import import_packages
 from experiment.checkpoint import load_model, load_normalization, read_meta
 from experiment.evaluation import evaluate, make_evaluation_env, summarize
@@ -30,14 +31,14 @@ def run_test(cfg: DictConfig) -> None:
         raise UserError(f"n_episodes must be at least 1, got {cfg.n_episodes}")
     if cfg.checkpoint not in CHECKPOINTS:
         raise unknown_name("checkpoint", cfg.checkpoint, CHECKPOINTS)
-    run_dir = find_run(cfg.run)
+    run_dir = find_run(cfg.run, Path(cfg.data_dir))
     run_cfg = OmegaConf.merge(load_config(run_dir), {"render": cfg.render})
     assert isinstance(run_cfg, DictConfig)
     check_mode(run_cfg)
     import_packages(run_cfg.imports)
     path = run_dir / f"{cfg.checkpoint}.zip"
     meta = read_meta(path)
-    seeds = test_seeds(cfg.n_episodes)
+    seeds = final_test_seeds(cfg.n_episodes)
     env = make_evaluation_env(run_cfg, seeds, load=lambda venv: load_normalization(path, venv))
     model = load_model(path, env.venv, cfg.device)
     episodes = evaluate(model, env, cfg.n_episodes)

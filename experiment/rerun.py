@@ -13,6 +13,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from experiment.provenance import code_version, package_versions  # noqa: E402
 from experiment.run_directory import (  # noqa: E402
+    DATA_DIR,
     EVALUATIONS,
     PROGRESS,
     PROVENANCE,
@@ -109,8 +110,10 @@ def main() -> None:
     """Run the command; exit code 0 if bit-identical, 1 if not, 2 for wrong input."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", help="a run's folder, its MLflow run id, or latest")
+    parser.add_argument("--data-dir", type=Path, default=DATA_DIR, help="where runs live")
+    arguments = parser.parse_args()
     try:
-        difference = rerun(find_run(parser.parse_args().run))
+        difference = rerun(find_run(arguments.run, arguments.data_dir))
     except UserError as error:
         _say(str(error))
         sys.exit(2)

@@ -6,7 +6,9 @@ A run's folder holds ``config.yaml`` (resolved), ``train.log``, ``evaluations.cs
 """
 
 import re
+import shlex
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,20 +103,20 @@ def write_config(cfg: DictConfig, run_dir: Path) -> None:
     if (run_dir / CONFIG).exists():
         return
     # Hydra reads this file when the run is continued, and checks changes against the schema.
-    header = "defaults:\n- main_schema\n- _self_\n"
+    header = f"# {shlex.join(sys.argv)}\ndefaults:\n- main_schema\n- _self_\n"
     atomic_write_text(run_dir / CONFIG, header + OmegaConf.to_yaml(cfg, resolve=True))
 
 
 @contextmanager
 def discarded_if_refused(run_dir: Path) -> Iterator[None]:
     """
-    Remove the folder that Hydra made if the run is refused before it wrote its config.
+    Remove the folder that Hydra made if the run fails before it wrote its config.
 
     :param run_dir: folder of the run
     """
     try:
         yield
-    except UserError:
+    except BaseException:
         if not (run_dir / CONFIG).exists():
             shutil.rmtree(run_dir, ignore_errors=True)
         raise

@@ -19,11 +19,13 @@ def changed_overrides(overrides: Sequence[str]) -> str:
     Shorten the overrides of a run to the end of a folder name.
 
     :param overrides: as on the command line
-    :return: e.g. ``"-gamma=0.9-batch_size=64"``, safe on any file system; empty if nothing changed
+    :return: e.g. ``"-batch_size_64-gamma_0.9"``, which neither a shell, nor Hydra, nor a file
+        system takes for anything else; empty if nothing changed
     """
-    changed = sorted(text for text in overrides if not _SAID_ELSEWHERE.match(text.lstrip("+~")))
-    name = "-".join(re.sub(r"^\S*\.(?=\w+=)", "", text) for text in changed)
-    name = re.sub(r"[^\w.,=+-]+", "_", name)[:_MAX_LENGTH]
+    said_here = [text for text in overrides if not _SAID_ELSEWHERE.match(text.lstrip("+~"))]
+    last_of_each_key = {text.partition("=")[0]: text for text in said_here}
+    changed = [re.sub(r"^[^=]*\.(?=\w+=)", "", text) for text in last_of_each_key.values()]
+    name = re.sub(r"[^\w.+-]+", "_", "-".join(sorted(changed)))[:_MAX_LENGTH].strip("_")
     return f"-{name}" if name else ""
 
 

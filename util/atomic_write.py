@@ -1,6 +1,7 @@
 """Write a file so that a reader, or a killed writer, never leaves half of it."""
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     :param path: the file to replace; its folder must exist
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         yield temporary
         with temporary.open("rb") as written:

@@ -6,8 +6,10 @@ from typing import Any
 from stable_baselines3 import HerReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.her.goal_selection_strategy import KEY_TO_GOAL_STRATEGY
 
 from interface.capabilities import needs
+from interface.errors import unknown_name
 
 
 @needs(goals=True)
@@ -31,8 +33,10 @@ def make_her(
     :param goal_selection_strategy: ``future``, ``final`` or ``episode``
     :param arguments: further arguments of the learner
     :return: the learner itself, an ordinary SB3 algorithm
-    :raises ValueError: if ``layer_classes`` does not name exactly one learner
+    :raises ValueError: if there is no such strategy, or not exactly one layer
     """
+    if goal_selection_strategy not in KEY_TO_GOAL_STRATEGY:
+        raise unknown_name("goal_selection_strategy", goal_selection_strategy, KEY_TO_GOAL_STRATEGY)
     if len(layer_classes) != 1:
         raise ValueError(f"her has one layer, got layer_classes={list(layer_classes)}")
     return learners[layer_classes[0]](

@@ -1,0 +1,132 @@
+"""Wrong input is answered with one clear sentence, and nothing is left behind."""
+
+from pathlib import Path
+
+import pytest
+
+from experiment.command_line import prepare
+from interface.errors import UserError
+from interface.resolvers import changed_overrides
+from tests.running import TINY_HER, command
+
+PREDECESSOR = [
+    ("env=FetchReach-v1", "env=FetchReach-v4"),
+    ("layer_classes=['sac']", "algorithm.layer_classes=['sac']"),
+    ("layer_classes=['sacvg','ddpg']", "algorithm.layer_classes=[sac]"),
+    ("algorithm.layer_classes=[sacvg]", "algorithm.layer_classes=[sac]"),
+    ("algorithm=her2", "algorithm=her"),
+    ("algorithm=sacvg", "algorithm=sac"),
+    ("algorithm.render_test=record", "render=record"),
+]
+
+WRONG = [
+    (["n_epoch=3"], "did you mean n_epochs?"),
+    (["learning_rate=0.1"], "did you mean algorithm.learners.sac.learning_rate?"),
+    (["algorithm.learners.sac.gama=0.9"], "did you mean algorithm.learners.sac.gamma?"),
+    (["algorithm=hr"], "did you mean algorithm=her?"),
+    (["env=FetchReech-v4"], "did you mean env=FetchReach-v4?"),
+    (["preset=FetchReach-v4-hr"], "did you mean FetchReach-v4-her?"),
+    (["n_epochs=many"], "n_epochs: Value 'many'"),
+    (["n_epochs=0"], "n_epochs must be at least 1, got 0"),
+    (["env.n_envs=0"], "env.n_envs must be at least 1, got 0"),
+    (["early_stop_direction=up"], "expected one of [maximize, minimize]"),
+    (["early_stop_data_column=eval/succes_rate"], "did you mean eval/success_rate?"),
+    (["algorithm.learners.sac.learning_rate=-1"], "must be more than 0, got -1"),
+    (["algorithm.learners.sac.learning_rate=fast"], "must be float"),
+    (["algorithm.learners.sac.buffer_size=1.5"], "must be int, got 1.5"),
+    (["algorithm.learners.td3.gamma=0.9"], "changes a learner that no layer uses"),
+    (["algorithm.layer_classes=[sca]"], "did you mean sac?"),
+    (["algorithm.layer_classes=[sac,td3]"], "her has one layer"),
+    (["algorithm.layer_classes=[]"], "layer_classes is empty"),
+    (["algorithm.goal_selection_strategy=futur"], "did you mean future?"),
+    (["algorithm.layer_classes=[dqn]"], "dqn needs a Discrete action space, got Box"),
+    (["algorithm=dqn"], "what fits: algorithm=ddpg, her, ppo, sac, td3, tqc"),
+    (["env=CartPole-v1"], "needs Dict observations with observation, achieved_goal"),
+    (["env=CartPole-v1", "algorithm=sac"], "what fits: algorithm=dqn, ppo"),
+    (["env=HumanoidStandup-v5", "algorithm=sac"], "reports no success"),
+    (["+env.kwargs.colour=red"], "cannot make env PointReach-v0"),
+    (["policy.name=MlpPolic"], "did you mean MlpPolicy?"),
+    (["algorithm=ppo", "policy.n_critics=3"], "policy.n_critics=3 has no effect on PPO"),
+    (["render.mode=recrd"], "did you mean record?"),
+    (["device=gpu7"], "device=gpu7 is no device of torch"),
+    (["imports=[no_such_package]"], "there is no package no_such_package"),
+    (["tracking=mlflow", "tracking.uri=http://127.0.0.1:9"], "does not answer"),
+    (["tracking=mlflow", "tracking.uri=sqlite:////no/such/folder/x.db"], "there is no folder"),
+    (["tracking=mlflow", "tracking.uri=file:///tmp/mlruns"], "cannot use tracking.uri"),
+    (["restore=/no/such/run"], "there is no run '/no/such/run'"),
+    (["restore=latest"], "there is no run with a checkpoint"),
+]
+
+
+@pytest.mark.parametrize(("override", "answer"), PREDECESSOR)
+def test_spellings_of_the_predecessor(override: str, answer: str):
+    with pytest.raises(UserError) as error:
+        prepare([override])
+    assert answer in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("overrides", "answer"), WRONG, ids=lambda value: str(value)[:60])
+def test_wrong_input(overrides: list[str], answer: str, tmp_path: Path):
+    tiny = [text for text in TINY_HER if "buffer_size" not in text]
+    if overrides[0].startswith("restore"):
+        tiny = []
+    done = command("experiment/train.py", *tiny, f"data_dir={tmp_path}", *overrides)
+    assert answer in done.stderr, done.stdout + done.stderr
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 2
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_an_output_directory_that_cannot_be_written(tmp_path: Path):
+    (tmp_path / "file").touch()
+    done = command("experiment/train.py", *TINY_HER, f"data_dir={tmp_path}/file/data")
+    assert done.returncode == 2
+    assert f"cannot write {tmp_path}/file" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_lists_what_exists():
+    done = command("experiment/train.py", "--help")
+    assert done.returncode == 0
+    for name in (
+        "algorithm: ddpg, dqn, her",
+        "FetchReach-v4",
+        "FrankaKitchen-v1",
+        "restore=latest",
+    ):
+        assert name in done.stdout
+    assert done.stderr == ""
+
+
+def test_parameter_table():
+    done = command(
+        "-m", "interface.parameters", "her", "env=FetchReach-v4", "algorithm.n_sampled_goal=6"
+    )
+    assert done.returncode == 0
+    rows = {line.split("│")[1].strip(): line for line in done.stdout.splitlines() if "│" in line}
+    assert "command line" in rows["algorithm.n_sampled_goal"]
+    assert "preset" in rows["algorithm.learners.sac.gamma"]
+    assert "conf/learner/sac.yaml" in rows["algorithm.learners.sac.batch_size"]
+
+
+def test_debug_goes_before_the_users_own_values():
+    arguments = prepare(["debug=true", "n_epochs=5"])
+    assert arguments.index("n_epochs=2") < arguments.index("n_epochs=5")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "name"),
+    [
+        ([], ""),
+        (["env=X", "algorithm=her", "seed=3"], ""),
+        (["n_epochs=3", "algorithm.learners.sac.gamma=0.9"], "-gamma_0.9-n_epochs_3"),
+        (["n_epochs=3", "n_epochs=4"], "-n_epochs_4"),
+        (["+env.kwargs.a={b:1.5}"], "-a_b_1.5"),
+        (["policy.net_arch=[64,64]"], "-net_arch_64_64"),
+        (["n_epochs=" + "9" * 500], "-n_epochs_" + "9" * 111),
+    ],
+)
+def test_folder_names(overrides: list[str], name: str):
+    assert changed_overrides(overrides) == name

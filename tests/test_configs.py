@@ -1,0 +1,86 @@
+"""Every YAML composes, and says what its constructor takes."""
+
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from interface.config import check_ranges
+from interface.instantiation import target_of
+from interface.parameters import check_parameters, model_nodes, tunables
+from tests.running import CONF, hydra_main
+
+
+def names(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+ALGORITHMS, ENVS, LEARNERS = names("algorithm"), names("env"), names("learner")
+PRESETS = [name for name in names("preset") if name != "none"]
+
+
+def check_complete(node: DictConfig):
+    """The YAML lists every tunable of the constructor, with the constructor's default or ours."""
+    known = tunables(target_of(node))
+    listed = {str(name) for name in node if name not in ("_target_", "_partial_", "learners")}
+    assert listed == set(known)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_each_algorithm_composes_with_each_env(algorithm: str, tmp_path: Path):
+    for env in ENVS:
+        with hydra_main([f"algorithm={algorithm}", f"env={env}"], tmp_path) as cfg:
+            check_ranges(cfg)
+            check_parameters(cfg.algorithm)
+            assert cfg.env.id == env
+    for node in model_nodes(cfg.algorithm).values():
+        check_complete(node)
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_each_learner_lists_its_tunables(learner: str):
+    node = OmegaConf.load(CONF / "learner" / f"{learner}.yaml")
+    assert isinstance(node, DictConfig)
+    check_complete(node)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_each_preset_is_found_by_its_pair(preset: str, tmp_path: Path):
+    env, _, algorithm = preset.rpartition("-")
+    with hydra_main([f"env={env}", f"algorithm={algorithm}"], tmp_path) as cfg:
+        values = OmegaConf.load(CONF / "preset" / f"{preset}.yaml")
+        assert OmegaConf.to_container(OmegaConf.merge(cfg, values)) == OmegaConf.to_container(cfg)
+    with hydra_main([f"env={env}", f"algorithm={algorithm}", "preset=none"], tmp_path) as plain:
+        assert plain != cfg
+
+
+@pytest.mark.parametrize("group", ["policy", "tracking", "render"])
+def test_each_option_of_the_other_groups_composes(group: str, tmp_path: Path):
+    for name in names(group):
+        with hydra_main([f"{group}={name}"], tmp_path) as cfg:
+            check_ranges(cfg)
+
+
+def test_command_line_wins_over_preset(tmp_path: Path):
+    with hydra_main(["env=FetchReach-v4", "n_epochs=7"], tmp_path) as cfg:
+        assert cfg.n_epochs == 7
+        assert cfg.eval_after_n_steps == 1000
+
+
+def test_preset_by_path(tmp_path: Path):
+    path = tmp_path / "tuned.yaml"
+    path.write_text("n_epochs: 3\nalgorithm: {learners: {sac: {gamma: 0.5}}}\n", encoding="utf-8")
+    with hydra_main([f"preset={path}"], tmp_path) as cfg:
+        assert (cfg.n_epochs, cfg.algorithm.learners.sac.gamma) == (3, 0.5)
+
+
+def test_a_fresh_seed_is_the_same_everywhere_in_one_config(tmp_path: Path):
+    with hydra_main([], tmp_path) as cfg, hydra_main([], tmp_path) as other:
+        assert cfg.seed == cfg.seed
+        assert cfg.seed != other.seed
+
+
+def test_any_registered_id_needs_no_yaml(tmp_path: Path):
+    with hydra_main(["env=FetchReachDense-v4"], tmp_path) as cfg:
+        assert cfg.env.id == "FetchReachDense-v4"
+        assert cfg.env.n_envs == 1

@@ -1,0 +1,90 @@
+"""A user's package, outside this clone, counts as much as ours."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.running import command
+
+ENVIRONMENT = """
+import gymnasium
+from envs.point_reach import PointReach
+
+
+class NearReach(PointReach):
+    def __init__(self, **kwargs):
+        super().__init__(distance_threshold=0.5, **kwargs)
+
+
+gymnasium.register("NearReach-v0", "my_package:NearReach", max_episode_steps=10)
+"""
+
+AGENT = """
+from gymnasium import spaces
+from stable_baselines3 import SAC
+
+from interface.capabilities import needs
+
+
+@needs(action_spaces=(spaces.Box,), goals=True)
+class PatientSac(SAC):
+    def __init__(self, policy, env, patience: float = 0.5, **arguments):
+        self.patience = patience
+        super().__init__(policy, env, buffer_size=1000, **arguments)
+"""
+
+ALGORITHM = """
+_target_: my_package.agent.PatientSac
+_partial_: true
+patience: 0.7
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    folder = tmp_path / "elsewhere" / "my_package"
+    (folder / "conf" / "algorithm").mkdir(parents=True)
+    (folder / "__init__.py").write_text(ENVIRONMENT, encoding="utf-8")
+    (folder / "agent.py").write_text(AGENT, encoding="utf-8")
+    (folder / "conf" / "algorithm" / "patient_sac.yaml").write_text(ALGORITHM, encoding="utf-8")
+    return folder
+
+
+COMMON = [
+    "imports=[my_package]",
+    "env=NearReach-v0",
+    "policy=small",
+    "tracking=none",
+    "tensorboard=false",
+    "n_epochs=1",
+    "eval_after_n_steps=120",
+    "n_test_rollouts=2",
+]
+
+
+def test_environment_agent_and_config_of_a_package(package: Path, tmp_path: Path):
+    overrides = [*COMMON, "algorithm=patient_sac", f"data_dir={tmp_path}/data"]
+    env = {"PYTHONPATH": str(package.parent)}
+    done = command("experiment/train.py", *overrides, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "patient_sac on NearReach-v0" in done.stdout
+    (run_dir,) = (path.parent for path in (tmp_path / "data").rglob("config.yaml"))
+    done = command("experiment/evaluate.py", f"run={run_dir}", "n_episodes=2", env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = command("experiment/train.py", f"restore={run_dir}", "n_epochs=2", env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_typos_in_a_packages_parameters(package: Path, tmp_path: Path):
+    overrides = [*COMMON, "algorithm=patient_sac", f"data_dir={tmp_path}/data"]
+    env = {"PYTHONPATH": str(package.parent)}
+    done = command("experiment/train.py", *overrides, "algorithm.patiense=1", env=env)
+    assert done.returncode == 2
+    assert "did you mean algorithm.patience?" in done.stderr
+
+
+def test_without_the_import_the_environment_is_unknown(package: Path, tmp_path: Path):
+    overrides = [text for text in COMMON if not text.startswith("imports")]
+    done = command("experiment/train.py", *overrides, f"data_dir={tmp_path}/data")
+    assert done.returncode == 2
+    assert "unknown env 'NearReach-v0'" in done.stderr

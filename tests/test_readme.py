@@ -1,0 +1,117 @@
+"""Every command of every README runs, with tiny budgets; those marked long are only composed."""
+
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from interface.resolvers import REPOSITORY
+from tests.running import command
+
+READMES = [path for path in REPOSITORY.rglob("README.md") if ".venv" not in path.parts]
+TINY_RUN = [
+    "n_epochs=1",
+    "eval_after_n_steps=60",
+    "n_test_rollouts=1",
+    "tensorboard=false",
+]
+
+
+def commands_of(path: Path) -> list[str]:
+    blocks = re.findall(r"```bash\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+
+
+COMMANDS = sorted({line for path in READMES for line in commands_of(path)})
+
+
+def small_buffer(arguments: list[str]) -> list[str]:
+    """Checkpoints hold the replay buffer."""
+    chosen = dict(text.split("=", 1) for text in arguments if "=" in text)
+    algorithm = chosen.get("algorithm", "her")
+    if algorithm == "ppo":
+        return []
+    learner = chosen.get("algorithm.layer_classes", "[sac]").strip("[]")
+    prefix = f"algorithm.learners.{learner}" if algorithm == "her" else "algorithm"
+    return [f"{prefix}.buffer_size=2000"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """A run that ``latest`` finds."""
+    data_dir = tmp_path_factory.mktemp("data")
+    arguments = [*TINY_RUN, "tracking=none", "env=PointReach-v0", "policy=small"]
+    done = command("experiment/train.py", *arguments, *small_buffer([]), f"data_dir={data_dir}")
+    assert done.returncode == 0, done.stderr
+    return [str(data_dir)]
+
+
+def test_the_readmes_have_commands():
+    assert len(COMMANDS) > 10
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_command(line: str, trained: list[str], tmp_path: Path):
+    text, _, comment = line.partition("#")
+    text = text.strip().removeprefix("source ./set_paths.sh && ")
+    words = shlex.split(text)
+    if words[0] == "./run_testing.sh":
+        assert subprocess.run(["bash", "-n", words[0]], cwd=REPOSITORY, check=False).returncode == 0
+    elif words[:2] == ["mlflow", "ui"]:
+        assert_mlflow_ui_answers(words[2:], tmp_path)
+    elif words[0] == "python":
+        arguments = python_arguments(words[1:], trained[0], tmp_path, long="long" in comment)
+        done = command(*arguments, env={"MUJOCO_GL": "egl"})
+        assert done.returncode == 0, done.stdout + done.stderr
+    else:
+        pytest.fail(f"no test knows how to run {text}")
+
+
+def python_arguments(words: list[str], data_dir: str, tmp_path: Path, *, long: bool) -> list[str]:
+    script = words[0]
+    if "--help" in words or script == "-m":
+        return words
+    if script == "experiment/rerun.py":
+        return [*words, "--data-dir", data_dir]
+    if script == "experiment/evaluate.py":
+        few = [re.sub(r"n_episodes=\d+", "n_episodes=2", word) for word in words]
+        return [*few, f"data_dir={data_dir}", "render.n_episodes=1"]
+    if "restore=latest" in words:
+        return ["experiment/train.py", "restore=latest", "n_epochs=2", f"data_dir={data_dir}"]
+    isolated = [f"data_dir={tmp_path}", f"tracking.uri=sqlite:///{tmp_path}/mlflow.db"]
+    if long:
+        return [*words, *isolated, "--cfg", "job", "--resolve"]
+    return [*words, *isolated, *small_buffer(words), *TINY_RUN]
+
+
+def assert_mlflow_ui_answers(options: list[str], tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    executable = Path(sys.executable).with_name("mlflow")
+    server = subprocess.Popen(
+        [str(executable), "ui", *options, "--port", str(port), "--workers", "1"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1) as page:
+                    assert page.status == 200
+                    return
+            except OSError:
+                time.sleep(0.5)
+        pytest.fail("mlflow ui did not answer")
+    finally:
+        server.terminate()
+        server.wait(timeout=30)

@@ -1,0 +1,113 @@
+"""The rules that decide when a run ends and what it is worth, as tables."""
+
+import math
+
+import pytest
+
+from experiment.early_stopping import EarlyStopping
+from experiment.metric_history import MetricHistory, read_csv
+from experiment.score import WORST_SCORE, column_score, success_score
+from interface.config import Direction
+from interface.metrics import EVAL_GOAL_DISTANCE, EVAL_RETURN, EVAL_SUCCESS_RATE
+from util.nearest_name import did_you_mean, nearest_name
+from util.statistics import mean_interval, wilson_interval
+
+
+def history_of(key: str, values: list[float], **others: list[float]) -> MetricHistory:
+    history = MetricHistory()
+    for i, value in enumerate(values):
+        history.append(100 * (i + 1), {key: value} | {k: v[i] for k, v in others.items()})
+    return history
+
+
+@pytest.mark.parametrize(
+    ("values", "threshold", "last_n", "direction", "reached"),
+    [
+        ([], 0.9, 1, "maximize", False),
+        ([0.9], 0.9, 1, "maximize", True),
+        ([0.9], 0.9, 2, "maximize", False),
+        ([0.8, 1.0], 0.9, 2, "maximize", True),
+        ([0.0, 0.8, 1.0], 0.9, 2, "maximize", True),
+        ([1.0, 0.7], 0.9, 2, "maximize", False),
+        ([0.1, 0.3], 0.2, 2, "minimize", True),
+        ([0.3, 0.3], 0.2, 2, "minimize", False),
+    ],
+)
+def test_early_stopping(values, threshold, last_n, direction, reached):
+    rule = EarlyStopping("x", threshold, last_n, Direction[direction])
+    assert rule.reached(history_of("x", values)) is reached
+
+
+def test_early_stopping_on_a_column_that_is_not_there():
+    rule = EarlyStopping("y", 0.0, 1, Direction.maximize)
+    assert rule.reached(history_of("x", [1.0])) is False
+
+
+@pytest.mark.parametrize(
+    ("values", "n_epochs", "reached", "score"),
+    [
+        ([1.0], 10, True, 1.9),
+        ([0.0] * 9 + [1.0], 10, True, 1.0),
+        ([0.2, 0.4], 2, False, 0.3),
+        ([0.2, 0.4], 4, False, 0.35),  # the last value lasts until the end of the budget
+        ([0.4], 100, False, 0.4),
+        ([], 10, False, WORST_SCORE),
+    ],
+)
+def test_success_score(values, n_epochs, reached, score):
+    history = history_of(EVAL_SUCCESS_RATE, values)
+    assert success_score(history, n_epochs, reached=reached) == pytest.approx(score)
+
+
+def test_goal_distance_orders_runs_without_success():
+    near, far = (
+        history_of(EVAL_SUCCESS_RATE, [0.0, 0.0], **{EVAL_GOAL_DISTANCE: [1.0, last]})
+        for last in (0.1, 0.9)
+    )
+    assert success_score(near, 2, reached=False) > success_score(far, 2, reached=False) > -0.01
+
+
+def test_any_metric_scores_in_its_direction():
+    history = history_of(EVAL_RETURN, [1.0, 3.0])
+    assert column_score(history, EVAL_RETURN, Direction.maximize) == 2.0
+    assert column_score(history, EVAL_RETURN, Direction.minimize) == -2.0
+    with pytest.raises(KeyError):
+        column_score(history, "eval/typo", Direction.maximize)
+
+
+def test_history_survives_its_file(tmp_path):
+    history = history_of("a", [0.1, math.pi], b=[1e-17, 3.0])
+    history.write_csv(tmp_path / "history.csv")
+    assert read_csv(tmp_path / "history.csv").epochs == history.epochs
+
+
+@pytest.mark.parametrize(
+    ("n_successes", "n_trials", "low", "high"),
+    [(0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (50, 100, 0.4038, 0.5962)],
+)
+def test_wilson_interval(n_successes, n_trials, low, high):
+    assert wilson_interval(n_successes, n_trials) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_intervals_refuse_nonsense():
+    with pytest.raises(ValueError, match="11 successes in 10"):
+        wilson_interval(11, 10)
+    with pytest.raises(ValueError, match="no values"):
+        mean_interval([])
+
+
+def test_mean_interval():
+    assert mean_interval([2.0]) == (2.0, 2.0)
+    low, high = mean_interval([1.0, 3.0])
+    assert (low, high) == pytest.approx((2 - 1.96, 2 + 1.96))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "close"), [("n_epoch", "n_epochs"), ("GAMMA", "gamma"), ("zzz", None)]
+)
+def test_nearest_name(wrong, close):
+    assert nearest_name(wrong, ["n_epochs", "gamma"]) == close
+
+
+def test_did_you_mean_lists_what_exists_if_nothing_is_close():
+    assert did_you_mean("zzz", ["b", "a"]) == "; known: a, b"

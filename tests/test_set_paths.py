@@ -1,0 +1,93 @@
+"""set_paths.sh, sourced as a user would, in bash and zsh."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from interface.resolvers import REPOSITORY
+
+SHELLS = [
+    pytest.param(
+        shell,
+        marks=pytest.mark.skipif(not shutil.which(shell), reason=f"{shell} is not installed"),
+    )
+    for shell in ("bash", "zsh")
+]
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A copy of what set_paths.sh needs, without any package to install."""
+    folder = tmp_path / "a clone"
+    folder.mkdir()
+    shutil.copy(REPOSITORY / "set_paths.sh", folder)
+    (folder / "requirements.txt").write_text("# nothing\n", encoding="utf-8")
+    return folder
+
+
+def source(
+    shell: str, clone: Path, then: str, cwd: Path | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
+    kept = {key: os.environ[key] for key in ("PATH", "HOME")}
+    return subprocess.run(
+        [shell, "-c", f'source "{clone}/set_paths.sh"; code=$?; {then}'],
+        cwd=cwd or clone.parent,
+        env=kept | env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_it_makes_an_environment_once(shell: str, clone: Path):
+    report = 'echo "$code $MUJOCO_GL $OMP_NUM_THREADS $VIRTUAL_ENV"; type _subgoal_setup'
+    first = source(shell, clone, report)
+    expected = f"0 egl 1 {clone}/.venv"
+    assert first.stdout.splitlines()[0] == expected, first.stderr
+    assert "making" in first.stderr
+    assert "not found" in first.stdout + first.stderr  # its functions are gone again
+    again = source(shell, clone, report, DISPLAY=":0", OMP_NUM_THREADS="3")
+    assert again.stdout.splitlines()[0] == f"0  3 {clone}/.venv"
+    assert "making" not in again.stderr
+    assert "installing" not in again.stderr
+    (clone / "requirements.txt").write_text("# changed\n", encoding="utf-8")
+    assert "installing" in source(shell, clone, report).stderr
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_an_active_environment_is_used(shell: str, clone: Path, tmp_path: Path):
+    active = tmp_path / "active"
+    (active / "bin").mkdir(parents=True)
+    (active / "bin" / "python").symlink_to(shutil.which("python3"))  # type: ignore[arg-type]
+    shutil.copy(clone / "requirements.txt", active / "installed_requirements.txt")
+    done = source(shell, clone, 'echo "$code $VIRTUAL_ENV"', VIRTUAL_ENV=str(active))
+    assert done.stdout.strip() == f"0 {active}"
+    assert not (clone / ".venv").exists()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_missing_python_is_one_line_and_the_shell_lives(shell: str, clone: Path, tmp_path: Path):
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for tool in ("dirname", "uname", "cmp", shell):
+        (tools / tool).symlink_to(shutil.which(tool))  # type: ignore[arg-type]
+    done = source(shell, clone, 'echo "alive $code"', PATH=str(tools))
+    assert done.stdout.strip() == "alive 1"
+    assert done.stderr.strip().splitlines() == [
+        "set_paths: needs Python 3.11 or newer (and its venv module); "
+        "set PYTHON=/path/to/python3.11"
+    ]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_failed_install_is_told_and_tried_again(shell: str, clone: Path):
+    (clone / "requirements.txt").write_text("./no_such_package\n", encoding="utf-8")
+    for _ in range(2):
+        done = source(shell, clone, 'echo "alive $code"')
+        assert done.stdout.strip() == "alive 1"
+        assert "pip failed" in done.stderr

@@ -1,0 +1,182 @@
+"""Agents train, learn, and do so the same way from the same seed."""
+
+from pathlib import Path
+
+import pytest
+import torch as th
+from stable_baselines3.common.vec_env import VecNormalize
+
+from experiment import trial
+from experiment.metric_history import read_csv
+from interface.metrics import EVAL_KEYS, EVAL_SUCCESS_RATE
+from interface.result import Status
+from tests.running import TINY, TINY_HER, train
+
+SMALL = "algorithm.learners.{}.buffer_size=1000"
+
+
+@pytest.mark.parametrize("learner", ["sac", "td3", "ddpg", "tqc"])
+def test_her_over_each_learner(learner: str, tmp_path: Path):
+    result = train(tmp_path, *TINY, f"algorithm.layer_classes=[{learner}]", SMALL.format(learner))
+    assert (result.status, result.n_epochs, result.n_steps) == (Status.FINISHED, 2, 300)
+    assert set(read_csv(tmp_path / "evaluations.csv").epochs[0].values) >= set(EVAL_KEYS)
+
+
+def test_her_over_dqn_with_discrete_actions(tmp_path: Path):
+    overrides = ["env=PointReachDiscrete-v0", "algorithm.layer_classes=[dqn]", SMALL.format("dqn")]
+    assert train(tmp_path, *TINY, *overrides).status is Status.FINISHED
+
+
+@pytest.mark.parametrize("algorithm", ["sac", "td3", "ddpg", "tqc", "ppo", "dqn"])
+def test_each_flat_algorithm(algorithm: str, tmp_path: Path):
+    env = "CartPole-v1" if algorithm == "dqn" else "Pendulum-v1"
+    overrides = [f"algorithm={algorithm}", f"env={env}"]
+    if algorithm == "ppo":
+        overrides += ["algorithm.n_steps=64", "algorithm.n_epochs=2"]
+    else:
+        overrides += ["algorithm.buffer_size=1000"]
+    result = train(tmp_path, *TINY, *overrides)
+    assert result.status is Status.FINISHED
+    assert result.n_epochs == 2
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "n_steps"), [("her", 4000), ("her-dqn", 6000)], ids=["sac", "dqn"]
+)
+def test_the_toy_is_learned(algorithm: str, n_steps: int, tmp_path: Path):
+    overrides = [
+        "n_epochs=20",
+        f"eval_after_n_steps={n_steps // 20}",
+        "n_test_rollouts=20",
+        "early_stop_last_n=1",
+    ]
+    if algorithm == "her":
+        overrides += [
+            "algorithm.learners.sac={learning_rate: 0.002, gamma: 0.9, tau: 0.05, "
+            "buffer_size: 10000}",
+        ]
+    else:
+        overrides += [
+            "env=PointReachDiscrete-v0",
+            "algorithm.layer_classes=[dqn]",
+            "algorithm.learners.dqn={learning_rate: 0.002, gamma: 0.9, buffer_size: 10000, "
+            "train_freq: 1, batch_size: 128, target_update_interval: 200, "
+            "exploration_fraction: 0.3}",
+        ]
+    result = train(tmp_path, *TINY, *overrides)
+    assert result.status is Status.SUCCESS
+    assert result.score > 1
+
+
+def series(folder: Path) -> list[tuple[int, dict[str, float]]]:
+    return [
+        (epoch.step, {key: value for key, value in epoch.values.items() if "time/" not in key})
+        for epoch in read_csv(folder / "evaluations.csv").epochs
+    ]
+
+
+@pytest.mark.parametrize("learner", ["sac", "td3"])
+def test_same_seed_same_series(learner: str, tmp_path: Path):
+    overrides = [*TINY, f"algorithm.layer_classes=[{learner}]", SMALL.format(learner)]
+    for name in ("first", "second"):
+        train(tmp_path / name, *overrides)
+    train(tmp_path / "other", *overrides, "seed=2")
+    assert series(tmp_path / "first") == series(tmp_path / "second")
+    assert series(tmp_path / "first") != series(tmp_path / "other")
+
+
+@pytest.mark.parametrize("subprocesses", [False, True])
+def test_environments_stepped_together(subprocesses: bool, tmp_path: Path):
+    overrides = ["env.n_envs=2", f"env.subprocesses={subprocesses}"]
+    result = train(tmp_path, *TINY_HER, *overrides)
+    assert result.n_steps == 300
+
+
+def test_normalisation_is_saved_and_restored(tmp_path: Path):
+    overrides = [*TINY_HER, "normalize.observation=true", "normalize.reward=true"]
+    train(tmp_path, *overrides)
+    from experiment.checkpoint import load_normalization
+    from tests.running import hydra_main
+
+    with hydra_main(overrides, tmp_path) as cfg:
+        parts = trial.build_parts(cfg)
+        training_env = parts.model.get_env()
+        assert isinstance(training_env, VecNormalize)
+        loaded = load_normalization(tmp_path / "last.zip", training_env.venv)
+    assert isinstance(loaded, VecNormalize)
+    assert isinstance(loaded.obs_rms, dict)
+    assert loaded.obs_rms["observation"].count > 300
+
+
+def test_policies_schedules_and_noise_by_name(tmp_path: Path):
+    train(
+        tmp_path,
+        *[text for text in TINY if text != "policy=small"],
+        "env=Pendulum-v1",
+        "algorithm=sac",
+        "policy.net_arch={pi: [32], qf: [48]}",
+        "policy.activation_fn=torch.nn.Tanh",
+        "policy.n_critics=3",
+        "algorithm.learning_rate={_target_: stable_baselines3.common.utils.LinearSchedule, "
+        "start: 0.001, end: 0.0, end_fraction: 1.0}",
+        "algorithm.action_noise={_target_: baselines_ext.ornstein_uhlenbeck_noise, "
+        "_partial_: true, sigma: 0.2}",
+        "algorithm.train_freq=[1,episode]",
+    )
+    from baselines_ext import SAC
+
+    model = SAC.load(tmp_path / "best_model.zip")
+    layers = [m for m in model.policy.modules() if isinstance(m, th.nn.Linear)]
+    assert {layer.out_features for layer in layers} >= {32, 48}
+    assert any(isinstance(module, th.nn.Tanh) for module in model.policy.modules())
+    assert len(model.critic.q_networks) == 3
+    assert model.lr_schedule(0.5) == pytest.approx(0.0005)
+    assert model.action_noise is not None
+
+
+def test_early_stopping_ends_a_run_as_success(tmp_path: Path):
+    result = train(tmp_path, *TINY_HER, "early_stop_threshold=0.0", "early_stop_last_n=1")
+    assert (result.status, result.n_epochs) == (Status.SUCCESS, 1)
+    assert float(result) == pytest.approx(1.5)
+
+
+def test_a_column_that_never_appears_is_an_error(tmp_path: Path):
+    with pytest.raises(ValueError, match="did you mean train/actor_loss"):
+        train(tmp_path, *TINY_HER, "early_stop_data_column=train/actor_los")
+
+
+def test_a_monitor_hears_and_stops(tmp_path: Path):
+    result = train(
+        tmp_path, *TINY_HER, "trial_monitor._target_=tests.test_training.StoppingMonitor"
+    )
+    assert (result.status, result.n_epochs) == (Status.PRUNED, 1)
+
+
+class StoppingMonitor:
+    def report(self, epoch, metrics):
+        from interface.trial_monitor import StopReason
+
+        assert EVAL_SUCCESS_RATE in metrics
+        return StopReason.PRUNED if epoch == 1 else None
+
+
+@pytest.mark.parametrize("where", ["loss", "weights"])
+def test_nan_ends_a_run_as_diverged(where: str, tmp_path: Path, monkeypatch):
+    from baselines_ext import SAC
+
+    train_step = SAC.train
+
+    def broken(self, gradient_steps: int, batch_size: int = 64) -> None:
+        train_step(self, gradient_steps, batch_size)
+        if self.num_timesteps == 160:
+            if where == "weights":
+                with th.no_grad():
+                    next(self.actor.parameters()).fill_(float("nan"))
+            else:
+                self.logger.record("train/critic_loss", float("nan"))
+
+    monkeypatch.setattr(SAC, "train", broken)
+    result = train(tmp_path, *TINY_HER)
+    assert (result.status, result.n_epochs) == (Status.DIVERGED, 1)
+    assert float(result) == -1.0
+    assert result.n_steps <= 162
