@@ -27,6 +27,11 @@ while getopts "t:h" option; do
     esac
 done
 
+if ! command -v ruff >/dev/null; then
+    echo "run_testing.sh: the tools are not on the path; first: source ./set_paths.sh" >&2
+    exit 2
+fi
+
 case $kind in
     lint) lint ;;
     unit) unit ;;
