@@ -15,7 +15,7 @@ from hydra.types import RunMode
 from experiment.composition_errors import explain
 from experiment.predecessor import todays_spelling
 from interface.errors import UserError, unknown_name
-from interface.resolvers import REPOSITORY
+from interface.resolvers import REPOSITORY, quoted
 from interface.result import Status, TrialResult
 
 CONF = REPOSITORY / "conf"
@@ -70,7 +70,15 @@ def prepare(arguments: list[str]) -> list[str]:
         from experiment.run_directory import restore_arguments
 
         arguments = restore_arguments(restore[-1].partition("=")[2], arguments)
-    return arguments
+    return [_with_quoted_path(argument) for argument in arguments]
+
+
+def _with_quoted_path(argument: str) -> str:
+    """Keep Hydra from reading anything into the characters of a path."""
+    key, _, value = argument.partition("=")
+    if key not in ("run", "data_dir", "restore") or value in ("", "null") or value[0] in "'\"":
+        return argument
+    return f"{key}={quoted(value)}"
 
 
 def _debug_overrides() -> list[str]:

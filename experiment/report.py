@@ -40,7 +40,7 @@ def log_start(cfg: DictConfig, run_dir: Path, step: int) -> None:
         _preset_in_use() or "none",
         f", going on at step {step}" if step else "",
     )
-    log.info("run directory: %s", run_dir)
+    log.info("run directory: %s", shown(run_dir))
 
 
 def _preset_in_use() -> str | None:
@@ -49,6 +49,15 @@ def _preset_in_use() -> str | None:
     if name is None or not (name.endswith(".yaml") or (PRESETS / f"{name}.yaml").exists()):
         return None
     return str(name)
+
+
+def shown(path: Path) -> Path:
+    """
+    Shorten a path for the console: relative to the working directory if it lies there.
+
+    :param path: absolute
+    """
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def weights_digest(model: BaseAlgorithm) -> str:
@@ -115,10 +124,10 @@ def log_summary(
         spent["sender"],
         100 * sum(spent.values()) / seconds,
     )
-    log.info("test:    python experiment/evaluate.py run=%s", run_dir)
+    log.info("test:    python experiment/evaluate.py run=%s", shown(run_dir))
     if result.status in (Status.INTERRUPTED, Status.FINISHED):
         more = "" if result.status is Status.INTERRUPTED else f" n_epochs={2 * cfg.n_epochs}"
-        log.info("go on:   python experiment/train.py restore=%s%s", run_dir, more)
+        log.info("go on:   python experiment/train.py restore=%s%s", shown(run_dir), more)
     if result.run_id is not None:
         log.info("look at: mlflow ui   (run %s)", result.run_id)
 

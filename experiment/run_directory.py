@@ -16,7 +16,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from interface.errors import UserError
-from interface.resolvers import REPOSITORY
+from interface.resolvers import REPOSITORY, quoted
 from util.atomic_write import atomic_write_text
 
 CONFIG = "config.yaml"
@@ -145,7 +145,7 @@ def restore_arguments(reference: str, arguments: list[str]) -> list[str]:
                 f"changed; what can: n_epochs, early_stop_..., device, render.mode, tracking.uri"
             )
     kept = [text for text in changes if not text.startswith("restore=")]
-    return [*options, *arguments_of(run_dir, run_dir), *kept, f"restore={_quoted(run_dir)}"]
+    return [*options, *arguments_of(run_dir, run_dir), *kept, f"restore={run_dir}"]
 
 
 def arguments_of(run_dir: Path, output_dir: Path) -> list[str]:
@@ -160,11 +160,7 @@ def arguments_of(run_dir: Path, output_dir: Path) -> list[str]:
         str(run_dir),
         "--config-name",
         "config",
-        f"hydra.run.dir={_quoted(output_dir)}",
+        f"hydra.run.dir={quoted(str(output_dir))}",
         "hydra.output_subdir=null",
         "hydra/job_logging=short",
     ]
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"

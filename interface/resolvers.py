@@ -29,6 +29,15 @@ def changed_overrides(overrides: Sequence[str]) -> str:
     return f"-{name}" if name else ""
 
 
+def quoted(value: str) -> str:
+    """
+    Quote a value of an override, so that Hydra takes it as it is.
+
+    :param value: any text
+    """
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
 def register_resolvers() -> None:
     """Make ``${repository:}``, ``${fresh_seed:}`` and ``${changed_overrides:...}`` known."""
     for name, resolver in (

@@ -130,3 +130,15 @@ def test_debug_goes_before_the_users_own_values():
 )
 def test_folder_names(overrides: list[str], name: str):
     assert changed_overrides(overrides) == name
+
+
+def test_paths_may_hold_any_character(tmp_path: Path):
+    data_dir = tmp_path / "a, b=c's"
+    data_dir.mkdir()
+    done = command("experiment/train.py", *TINY_HER, f"data_dir={data_dir}")
+    assert done.returncode == 0, done.stderr
+    (run_dir,) = (path.parent for path in data_dir.rglob("config.yaml"))
+    done = command("experiment/evaluate.py", f"run={run_dir}", "n_episodes=1")
+    assert done.returncode == 0, done.stderr
+    done = command("experiment/train.py", f"restore={run_dir}", "n_epochs=3")
+    assert done.returncode == 0, done.stderr

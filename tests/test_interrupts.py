@@ -77,7 +77,7 @@ def test_a_signal_ends_in_order(number, running: RunningCommand, tmp_path: Path)
     _, run = the_run(tmp_path)
     assert run.info.status == "KILLED"
     console = running.log.read_text(encoding="utf-8")
-    assert f"restore={running.run_dir}" in console
+    assert f"{running.run_dir}" in console
     assert read_meta(running.run_dir / "last.zip").step % 150 != 0
 
 
