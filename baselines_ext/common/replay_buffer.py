@@ -1,0 +1,279 @@
+"""SB3's replay buffer API over the replay store."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.buffers import BaseBuffer, ReplayBuffer
+from stable_baselines3.common.type_aliases import DictReplayBufferSamples, ReplayBufferSamples
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
+
+from baselines_ext.common.fields import (
+    ACTION,
+    REWARD,
+    TERMINATED,
+    WHOLE_OBSERVATION,
+    action_field,
+    by_field,
+    observation_fields,
+)
+from baselines_ext.common.replay_store import ReplayStore
+from baselines_ext.common.sampling import (
+    Batch,
+    GoalSelectionStrategy,
+    RewardFunction,
+    draw_rows,
+    n_step_transitions,
+    relabel,
+)
+from interface.errors import unknown_name
+
+log = logging.getLogger(__name__)
+
+
+class EpisodeReplayBuffer(ReplayBuffer):
+    """
+    Stores each observation once and samples plain, n-step or hindsight transitions.
+
+    Transitions of running episodes are sampled, too. Files of models that use it load in plain SB3.
+
+    :param buffer_size: rows; an episode of T transitions takes T + 1
+    :param observation_space: of the environment
+    :param action_space: of the environment
+    :param device: where samples go
+    :param n_envs: environments stepped together
+    :param optimize_memory_usage: accepted for SB3's sake; each observation is stored once anyway
+    :param handle_timeout_termination: False: take truncated episodes for terminated ones
+    :param n_steps: of the returns, at least 1
+    :param gamma: discount factor of the returns, in [0, 1]
+    :param n_sampled_goal: relabelled transitions per real one; 0 for none (HER)
+    :param goal_selection_strategy: ``future``, ``final`` or ``episode``
+    :raises ValueError: for an unknown strategy
+    :raises MemoryError: if the machine has not enough memory, naming the size
+    """
+
+    def __init__(
+        self,
+        buffer_size: int,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        device: th.device | str = "auto",
+        n_envs: int = 1,
+        optimize_memory_usage: bool = False,
+        handle_timeout_termination: bool = True,
+        n_steps: int = 1,
+        gamma: float = 0.99,
+        n_sampled_goal: int = 0,
+        goal_selection_strategy: str = "future",
+    ) -> None:
+        BaseBuffer.__init__(self, buffer_size, observation_space, action_space, device, n_envs)
+        self.optimize_memory_usage = optimize_memory_usage
+        self.handle_timeout_termination = handle_timeout_termination
+        self.n_steps = n_steps
+        self.gamma = gamma
+        strategies = [strategy.value for strategy in GoalSelectionStrategy]
+        if goal_selection_strategy not in strategies:
+            raise unknown_name("goal_selection_strategy", goal_selection_strategy, strategies)
+        self.strategy = GoalSelectionStrategy(goal_selection_strategy)
+        self.relabelled_share = n_sampled_goal / (n_sampled_goal + 1)
+        self.store = ReplayStore(
+            buffer_size, observation_fields(observation_space), action_field(action_space), n_envs
+        )
+        self.rng = np.random.default_rng(0)
+        """Source of randomness of ``sample``; the learner replaces it by its own."""
+        self._compute_reward: RewardFunction | None = None
+
+    def set_env(self, env: VecEnv) -> None:
+        """
+        Tell where goals are rewarded.
+
+        :param env: training environments; the first one's ``compute_reward`` is called
+        """
+        if self.relabelled_share > 0:
+            self._compute_reward = reward_function(env)
+
+    def set_reward_function(self, compute_reward: Callable[..., Any]) -> None:
+        """
+        Reward goals by a function of this process: environments in others may be busy.
+
+        :param compute_reward: achieved goal, desired goal, info
+        """
+        self._compute_reward = batched(compute_reward)
+
+    def add(
+        self,
+        obs: np.ndarray | dict[str, np.ndarray],
+        next_obs: np.ndarray | dict[str, np.ndarray],
+        action: np.ndarray,
+        reward: np.ndarray,
+        done: np.ndarray,
+        infos: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """
+        Store one transition of each environment.
+
+        :param obs: (n_envs, ...), stored only where an episode starts
+        :param next_obs: (n_envs, ...), the last of the episode where it ended
+        :param action: (n_envs, ...)
+        :param reward: (n_envs,)
+        :param done: (n_envs,)
+        :param infos: say whether an end was a truncation
+        """
+        before, after = by_field(obs), by_field(next_obs)
+        for env in range(self.n_envs):
+            if not self.store.in_episode(env):
+                self.store.begin(env, {key: value[env] for key, value in before.items()})
+            truncated = self.handle_timeout_termination and infos[env].get("TimeLimit.truncated")
+            transition = {
+                ACTION: action[env],
+                REWARD: reward[env],
+                TERMINATED: bool(done[env]) and not truncated,
+            }
+            following = {key: value[env] for key, value in after.items()}
+            self.store.append(env, transition, following, over=bool(done[env]))
+
+    def sample_batch(self, batch_size: int, env: VecNormalize | None = None) -> Batch:
+        """
+        Draw transitions, relabelled and of n steps as the buffer was told.
+
+        :param batch_size: how many, with replacement
+        :param env: normalises observations and rewards, as they are now
+        :raises ValueError: if nothing is stored
+        """
+        rows = draw_rows(self.store, batch_size, self.rng)
+        batch = n_step_transitions(self.store, rows, self.gamma, self.n_steps)
+        if self.relabelled_share > 0:
+            if self._compute_reward is None:
+                raise ValueError("hindsight needs an environment: call set_env first")
+            n_relabelled = int(self.relabelled_share * batch_size)
+            batch = relabel(
+                self.store, batch, n_relabelled, self.strategy, self._compute_reward, self.rng
+            )
+        return batch if env is None else normalized_batch(self.store, batch, env)
+
+    def sample(  # type: ignore[override]
+        self, batch_size: int, env: VecNormalize | None = None
+    ) -> ReplayBufferSamples | DictReplayBufferSamples:
+        """
+        Draw transitions as SB3's own learners want them.
+
+        :param batch_size: how many, with replacement
+        :param env: normalises observations and rewards
+        """
+        batch = self.sample_batch(batch_size, env)
+        terminated = batch.discounts[:, None] == 0
+        actions = batch.actions
+        if isinstance(self.action_space, spaces.Discrete | spaces.MultiDiscrete):
+            actions = actions.astype(np.int64)
+        content = {
+            "actions": self.to_torch(actions),
+            "dones": self.to_torch(terminated.astype(np.float32)),
+            "rewards": self.to_torch(batch.rewards[:, None]),
+            "discounts": self.to_torch(np.where(terminated, 1.0, batch.discounts[:, None])).float(),
+        }
+        here = self._observations(batch, batch.rows, batch.observations)
+        n_taken = np.minimum(self.n_steps, self.store.steps_left(batch.rows))
+        there = self._observations(
+            batch, self.store.after(batch.rows, n_taken), batch.next_observations
+        )
+        if isinstance(self.observation_space, spaces.Dict):
+            return DictReplayBufferSamples(observations=here, next_observations=there, **content)
+        return ReplayBufferSamples(
+            observations=here[WHOLE_OBSERVATION],
+            next_observations=there[WHOLE_OBSERVATION],
+            **content,
+        )
+
+    def _observations(self, batch: Batch, rows: np.ndarray, floats: np.ndarray) -> dict[str, Any]:
+        parts = {}
+        for key in self.store.observation_keys:
+            field = self.store.fields[key]
+            values = floats[:, self.store.columns[key]] if field.is_float else None
+            parts[key] = self.to_torch(
+                self.store.column(key)[rows] if values is None else values.reshape(-1, *field.shape)
+            )
+        return parts
+
+    def size(self) -> int:
+        """Count the transitions that can be sampled."""
+        return self.store.n_transitions
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.store.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the reward function: it belongs to an environment."""
+        return self.__dict__ | {"_compute_reward": None}
+
+
+def normalized_batch(store: ReplayStore, batch: Batch, env: VecNormalize) -> Batch:
+    """
+    Normalise a batch with the statistics of now.
+
+    :param store: that the batch comes from
+    :param batch: its arrays are changed
+    :param env: holds the statistics
+    """
+    if env.norm_obs:
+        for values in (batch.observations, batch.next_observations):
+            parts = {
+                key: values[:, store.columns[key]].reshape(-1, *store.fields[key].shape)
+                for key in store.observation_keys
+            }
+            whole = parts if isinstance(env.observation_space, spaces.Dict) else parts.popitem()[1]
+            for key, part in by_field(env.normalize_obs(whole)).items():
+                values[:, store.columns[key]] = part.reshape(len(values), -1)
+    return batch._replace(rewards=env.normalize_reward(batch.rewards).astype(np.float32))
+
+
+def reward_function(env: VecEnv) -> RewardFunction:
+    """
+    Find an environment's ``compute_reward`` and see whether it takes batches.
+
+    :param env: vectorised; the first environment is asked
+    """
+
+    def ask(achieved: np.ndarray, desired: np.ndarray, info: Any) -> Any:
+        return env.env_method("compute_reward", achieved, desired, info, indices=[0])[0]
+
+    call = ask
+    if isinstance(env.unwrapped, DummyVecEnv):
+        call = env.unwrapped.envs[0].get_wrapper_attr("compute_reward")
+    return batched(call)
+
+
+def batched(compute_reward: Any) -> RewardFunction:
+    """
+    Make a reward function take batches, one goal after the other if it must be.
+
+    :param compute_reward: of a goal environment: achieved goal, desired goal, info
+    """
+    takes_batches: bool | None = None
+
+    def rewards(achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        nonlocal takes_batches
+        if takes_batches is None:
+            takes_batches = _takes_batches(compute_reward, achieved, desired)
+        if takes_batches:
+            return compute_reward(achieved, desired, [{}] * len(achieved))
+        pairs = zip(achieved, desired, strict=True)
+        return np.array([compute_reward(one, other, {}) for one, other in pairs], np.float32)
+
+    return rewards
+
+
+def _takes_batches(compute_reward: Any, achieved: np.ndarray, desired: np.ndarray) -> bool:
+    try:
+        rewards = compute_reward(achieved, desired, [{}] * len(achieved))
+    except Exception as error:  # noqa: BLE001 (somebody else's code; the next call tells the truth)
+        reason = f"{type(error).__name__}: {error}"
+    else:
+        if np.shape(rewards) == (len(achieved),):
+            return True
+        reason = f"it returned shape {np.shape(rewards)} for {len(achieved)} goals"
+    log.warning("compute_reward does not take batches, so hindsight is slower (%s)", reason)
+    return False

@@ -1,0 +1,195 @@
+"""
+Samplers: plain functions of a replay store, rows and a random generator.
+
+Each returns a ``Batch``; the arrays are the caller's own.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import NamedTuple
+
+import numpy as np
+
+from baselines_ext.common.fields import ACTION, REWARD, TERMINATED
+from baselines_ext.common.replay_store import ReplayStore, Rows
+
+RewardFunction = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""From achieved goals (N, G) and desired goals (N, G) to rewards (N,)."""
+
+
+class Batch(NamedTuple):
+    """
+    Transitions, B of them.
+
+    :param rows: (B,) where they came from
+    :param observations: (B, W), all float observation fields side by side
+    :param actions: (B, A)
+    :param rewards: (B,), of n steps together where n-step returns are sampled
+    :param next_observations: (B, W)
+    :param discounts: (B,), factor of the next state's value: 0 after a termination
+    """
+
+    rows: Rows
+    observations: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    next_observations: np.ndarray
+    discounts: np.ndarray
+
+
+class GoalSelectionStrategy(Enum):
+    """Which achieved goal of the same episode replaces the desired one."""
+
+    FUTURE = "future"
+    """One achieved after the transition's start, its own end included."""
+    FINAL = "final"
+    """The last one."""
+    EPISODE = "episode"
+    """Any one."""
+
+
+def observation_width(store: ReplayStore) -> int:
+    """
+    Count the columns of all float observation fields.
+
+    :param store: whose observation fields come first
+    """
+    return sum(
+        store.fields[key].size for key in store.observation_keys if store.fields[key].is_float
+    )
+
+
+def draw_rows(store: ReplayStore, n: int, rng: np.random.Generator) -> Rows:
+    """
+    Draw transitions uniformly, with replacement; those of running episodes too.
+
+    :param store: to draw from
+    :param n: how many
+    :param rng: only source of randomness
+    :return: (n,) rows that have an action
+    :raises ValueError: if nothing is stored
+    """
+    if store.n_transitions == 0:
+        raise ValueError("cannot sample from an empty replay store")
+    rows = _draw_any(store, n, rng)
+    missing = np.flatnonzero(~store.has_action[rows])
+    while missing.size:
+        rows[missing] = _draw_any(store, missing.size, rng)
+        missing = missing[~store.has_action[rows[missing]]]
+    return rows
+
+
+def _draw_any(store: ReplayStore, n: int, rng: np.random.Generator) -> Rows:
+    n_used = int(store.n_used.max())
+    drawn = rng.integers(0, n_used * store.n_envs, n)
+    if store.n_envs == 1:
+        return drawn
+    return drawn // n_used * store.rows_per_env + drawn % n_used
+
+
+def transitions(store: ReplayStore, rows: Rows, gamma: float) -> Batch:
+    """
+    Fetch transitions as they were stored.
+
+    :param store: to read
+    :param rows: (B,) with actions
+    :param gamma: discount factor, in [0, 1]
+    """
+    return _fetch(store, rows, store.after(rows, 1), gamma)
+
+
+def _fetch(store: ReplayStore, rows: Rows, next_rows: Rows, gamma: float) -> Batch:
+    n, width = len(rows), observation_width(store)
+    taken = store.matrix.take(np.concatenate((rows, next_rows)), axis=0)
+    here = taken[:n]
+    if ACTION in store.columns:
+        actions = here[:, store.columns[ACTION]]
+    else:
+        actions = store.others[ACTION][rows].reshape(n, -1)
+    return Batch(
+        rows=rows,
+        observations=here[:, :width],
+        actions=actions,
+        rewards=here[:, store.columns[REWARD].start],
+        next_observations=taken[n:, :width],
+        discounts=gamma * (1 - here[:, store.columns[TERMINATED].start]),
+    )
+
+
+def n_step_transitions(store: ReplayStore, rows: Rows, gamma: float, n_steps: int) -> Batch:
+    """
+    Fetch transitions over up to n steps; fewer where the episode ends before.
+
+    :param store: to read
+    :param rows: (B,) with actions
+    :param gamma: discount factor, in [0, 1]
+    :param n_steps: at least 1
+    """
+    if n_steps == 1:
+        return transitions(store, rows, gamma)
+    n_taken = np.minimum(n_steps, store.steps_left(rows))
+    steps = np.arange(n_steps)
+    path = store.after(rows[:, None], np.minimum(steps, n_taken[:, None] - 1))
+    used = steps < n_taken[:, None]
+    rewards = store.column(REWARD)[path, 0]
+    batch = _fetch(store, rows, store.after(rows, n_taken), gamma)
+    terminated = store.column(TERMINATED)[path[:, -1], 0]
+    return batch._replace(
+        rewards=(rewards * used * gamma**steps).sum(axis=1, dtype=np.float64).astype(np.float32),
+        discounts=(gamma**n_taken * (1 - terminated)).astype(np.float32),
+    )
+
+
+def hindsight_goals(
+    store: ReplayStore, rows: Rows, strategy: GoalSelectionStrategy, rng: np.random.Generator
+) -> np.ndarray:
+    """
+    Pick an achieved goal of the same episode for each transition.
+
+    :param store: with a field ``achieved_goal``
+    :param rows: (B,) with actions
+    :param strategy: which one
+    :param rng: only source of randomness
+    :return: (B, G)
+    """
+    left = store.steps_left(rows)
+    if strategy is GoalSelectionStrategy.FINAL:
+        steps = left
+    elif strategy is GoalSelectionStrategy.FUTURE:
+        steps = 1 + (rng.random(len(rows)) * left).astype(np.int64)
+    else:
+        done = store.steps_done(rows)
+        steps = 1 + (rng.random(len(rows)) * (left + done)).astype(np.int64) - done
+    return store.column("achieved_goal")[store.after(rows, steps)]
+
+
+def relabel(
+    store: ReplayStore,
+    batch: Batch,
+    n_relabelled: int,
+    strategy: GoalSelectionStrategy,
+    compute_reward: RewardFunction,
+    rng: np.random.Generator,
+) -> Batch:
+    """
+    Replace the goals of the first transitions by goals that were reached (HER, section 4.2-4.4).
+
+    Termination stays as it was stored. Rewards are computed in one call.
+
+    :param store: that the batch comes from
+    :param batch: its arrays are changed
+    :param n_relabelled: how many transitions get new goals
+    :param strategy: which goals
+    :param compute_reward: of the environment
+    :param rng: only source of randomness
+    :return: the batch
+    """
+    if n_relabelled == 0:
+        return batch
+    goals = hindsight_goals(store, batch.rows[:n_relabelled], strategy, rng)
+    desired = store.columns["desired_goal"]
+    batch.observations[:n_relabelled, desired] = goals
+    batch.next_observations[:n_relabelled, desired] = goals
+    achieved = batch.next_observations[:n_relabelled, store.columns["achieved_goal"]]
+    batch.rewards[:n_relabelled] = compute_reward(achieved, goals)
+    return batch

@@ -1,0 +1,37 @@
+"""What a run may ask of an algorithm beyond SB3's API; algorithms without it train all the same."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """An algorithm that goes on from a checkpoint as if nothing had happened."""
+
+    rng: np.random.Generator
+    """Its own randomness, beside that of torch, numpy and Python."""
+
+    def resume_episodes(self) -> bool:
+        """Bring the environments back to where they were; tell whether that succeeded."""
+
+
+@runtime_checkable
+class RewardsGoals(Protocol):
+    """An algorithm that computes rewards of goals that were not asked for."""
+
+    def set_reward_function(self, compute_reward: Callable[..., Any]) -> None:
+        """
+        Take ``compute_reward`` of an environment in this process.
+
+        :param compute_reward: achieved goal, desired goal, info; as in gymnasium-robotics
+        """
+
+
+@runtime_checkable
+class ChoosesUpdate(Protocol):
+    """An algorithm with several ways to compute the same gradient steps."""
+
+    update_used: str
+    """The one in use."""
