@@ -7,8 +7,14 @@ its class which environment it needs.
 """
 
 from baselines_ext.common.action_noise import normal_noise, ornstein_uhlenbeck_noise
+from baselines_ext.common.policy import build_policy
+from baselines_ext.ddpg.ddpg import DDPG
+from baselines_ext.dqn.dqn import DQN
 from baselines_ext.her.her import make_her
-from baselines_ext.stable_baselines import DDPG, DQN, PPO, SAC, TD3, TQC
+from baselines_ext.ppo.ppo import PPO
+from baselines_ext.sac.sac import SAC
+from baselines_ext.td3.td3 import TD3
+from baselines_ext.tqc.tqc import TQC
 
 __all__ = [
     "DDPG",
@@ -17,6 +23,7 @@ __all__ = [
     "SAC",
     "TD3",
     "TQC",
+    "build_policy",
     "make_her",
     "normal_noise",
     "ornstein_uhlenbeck_noise",

@@ -2,6 +2,8 @@
 
 import functools
 import importlib
+import multiprocessing
+import signal
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,16 +16,19 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
 
 import envs  # noqa: F401 (registers our environments)
-from baselines_ext.common.policy import build_policy
 from envs.episode_seeds import EpisodeSeeds, SeedOfEpisode
 from envs.finite_check import FiniteCheck, NonFiniteEnvironmentError
+from envs.remote_errors import RaisesErrors, SendsErrors
 from envs.success import SUCCESS_KEY, SuccessInfo
 from interface.capabilities import misfit, needs_of
 from interface.errors import UserError
 from interface.instantiation import instantiate, target_of
 from interface.metrics import EVAL_SUCCESS_EVER, EVAL_SUCCESS_RATE
-from interface.parameters import model_nodes
+from interface.parameters import arguments_of, model_nodes
 from interface.resolvers import REPOSITORY
+
+# Forked before any thread starts, a process is there at once; elsewhere it imports for seconds.
+_START_METHOD = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
 
 
 def import_packages(names: Iterable[str]) -> None:
@@ -66,25 +71,32 @@ def make_env(
 
 
 def make_vec_env(
-    env_cfg: DictConfig, seeds_of_env: Callable[[int], SeedOfEpisode], n_envs: int
+    env_cfg: DictConfig, seeds_of_env: Callable[[int], SeedOfEpisode], *, subprocesses: bool
 ) -> VecEnv:
     """
     Make environments that are stepped together.
 
     :param env_cfg: the ``env`` node
     :param seeds_of_env: the episode seeds of environment 0, 1, ...
-    :param n_envs: how many
+    :param subprocesses: each in a process of its own
     """
+    make = _make_in_subprocess if subprocesses else _make_monitored
     makers = [
-        functools.partial(_make_monitored, env_cfg, seeds_of_env(index)) for index in range(n_envs)
+        functools.partial(make, env_cfg, seeds_of_env(index)) for index in range(env_cfg.n_envs)
     ]
-    if env_cfg.subprocesses and n_envs > 1:
-        return SubprocVecEnv(makers)  # type: ignore[arg-type]
+    if subprocesses:
+        return RaisesErrors(SubprocVecEnv(makers, start_method=_START_METHOD))  # type: ignore[arg-type]
     return DummyVecEnv(makers)  # type: ignore[arg-type]
 
 
 def _make_monitored(env_cfg: DictConfig, seed_of_episode: SeedOfEpisode) -> gym.Env:
     return Monitor(make_env(env_cfg, seed_of_episode))
+
+
+def _make_in_subprocess(env_cfg: DictConfig, seed_of_episode: SeedOfEpisode) -> gym.Env:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which closes us
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return SendsErrors(_make_monitored(env_cfg, seed_of_episode))
 
 
 def normalized(cfg: DictConfig, venv: VecEnv) -> VecEnv:
@@ -147,6 +159,15 @@ def _what_fits(cfg: DictConfig, env: gym.Env) -> str:
     return f"; what fits: algorithm={', '.join(fitting)}"
 
 
+def learner_of(cfg: DictConfig) -> Any:
+    """
+    Get the class that learns: the algorithm's own, or that of its (lowest) layer.
+
+    :param cfg: the main config
+    """
+    return target_of(list(model_nodes(cfg.algorithm).values())[-1])
+
+
 def make_model(cfg: DictConfig, venv: VecEnv) -> BaseAlgorithm:
     """
     Make the model: the config's constructor, given policy, environment, seed and device.
@@ -155,17 +176,16 @@ def make_model(cfg: DictConfig, venv: VecEnv) -> BaseAlgorithm:
     :param venv: the training environments
     :raises UserError: if the constructor refuses its arguments
     """
-    learner = target_of(list(model_nodes(cfg.algorithm).values())[-1])
-    policy_cfg: dict[str, Any] = OmegaConf.to_container(cfg.policy, resolve=True)  # type: ignore[assignment]
-    policy, policy_kwargs = build_policy(learner, venv.observation_space, **policy_cfg)
+    learner = learner_of(cfg)
+    policy, policy_kwargs = instantiate(cfg.policy)(learner, venv.observation_space)
+    arguments = {"seed": cfg.seed, "device": cfg.device, "policy_kwargs": policy_kwargs}
+    accepted = arguments_of(learner)
+    if "update" in accepted:
+        arguments |= {"update": cfg["update"], "overlap": cfg.overlap}
+    elif cfg["update"] != "auto":
+        raise UserError(f"update={cfg['update']} has no effect on {cfg.algorithm_name}")
     constructor = instantiate(cfg.algorithm)
     try:
-        return constructor(
-            policy=policy,
-            env=venv,
-            policy_kwargs=policy_kwargs,
-            seed=cfg.seed,
-            device=cfg.device,
-        )
+        return constructor(policy=policy, env=venv, **arguments)
     except (ValueError, AssertionError, MemoryError) as error:
         raise UserError(f"{cfg.algorithm_name} refuses its parameters: {error}") from error

@@ -7,6 +7,7 @@ the agent. Both load in SB3 with ``Class.load(path)``, which ignores the further
 
 import io
 import json
+import logging
 import pickle
 import random
 import zipfile
@@ -22,7 +23,10 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from interface.errors import UserError
+from interface.learner import Resumable
 from util.atomic_write import atomic_path
+
+log = logging.getLogger(__name__)
 
 _META = "subgoal.json"
 _NORMALIZATION = "normalization.pkl"
@@ -71,7 +75,7 @@ def save_checkpoint(path: Path, model: BaseAlgorithm, epoch: int, *, resumable: 
             if isinstance(env, VecNormalize):
                 _write_pickle(archive, _NORMALIZATION, env)
             if resumable:
-                _write_pickle(archive, _RANDOM_STATE, _random_state())
+                _write_pickle(archive, _RANDOM_STATE, _random_state(model))
                 if isinstance(model, OffPolicyAlgorithm):
                     _write_pickle(archive, _REPLAY_BUFFER, model.replay_buffer)
 
@@ -112,7 +116,9 @@ def load_normalization(path: Path, venv: VecEnv) -> VecEnv:
     return normalization
 
 
-def load_model(path: Path, venv: VecEnv, device: str, *, resume: bool = False) -> BaseAlgorithm:
+def load_model(
+    path: Path, venv: VecEnv, device: str, *, resume: bool = False, **arguments: Any
+) -> BaseAlgorithm:
     """
     Load the model of a checkpoint.
 
@@ -120,11 +126,12 @@ def load_model(path: Path, venv: VecEnv, device: str, *, resume: bool = False) -
     :param venv: its environment, normalised as the checkpoint says
     :param device: where to put it
     :param resume: also load the replay buffer and the random states of all generators
+    :param arguments: attributes of the model that this run decides
     :raises UserError: if the checkpoint is damaged, or made for other spaces
     """
     model_class: type[BaseAlgorithm] = hydra.utils.get_class(read_meta(path).model_class)
     try:
-        model = model_class.load(path, env=venv, device=device)
+        model = model_class.load(path, env=venv, device=device, **arguments)
     except ValueError as error:
         raise UserError(f"{path} does not fit this environment: {error}") from error
     if resume:
@@ -136,9 +143,13 @@ def _load_resumable(path: Path, model: BaseAlgorithm) -> None:
     with zipfile.ZipFile(path) as archive:
         if _RANDOM_STATE not in archive.namelist():
             raise UserError(f"{path} holds an agent, but not what is needed to go on training")
+        exact = isinstance(model, Resumable)
         if isinstance(model, OffPolicyAlgorithm):
-            model.load_replay_buffer(io.BytesIO(archive.read(_REPLAY_BUFFER)))
-        _set_random_state(pickle.loads(archive.read(_RANDOM_STATE)))
+            content = io.BytesIO(archive.read(_REPLAY_BUFFER))
+            model.load_replay_buffer(content, truncate_last_traj=not exact)
+        if isinstance(model, Resumable) and not model.resume_episodes():
+            log.warning("the environment did not come back to where it was; new episodes start")
+        _set_random_state(model, pickle.loads(archive.read(_RANDOM_STATE)))
 
 
 def _write_pickle(archive: zipfile.ZipFile, name: str, content: Any) -> None:
@@ -146,20 +157,24 @@ def _write_pickle(archive: zipfile.ZipFile, name: str, content: Any) -> None:
         pickle.dump(content, member, protocol=pickle.HIGHEST_PROTOCOL)
 
 
-def _random_state() -> dict[str, Any]:
-    state = {
+def _random_state(model: BaseAlgorithm) -> dict[str, Any]:
+    state: dict[str, Any] = {
         "python": random.getstate(),
         "numpy": np.random.get_state(),
         "torch": th.get_rng_state(),
     }
+    if isinstance(model, Resumable):
+        state["model"] = model.rng.bit_generator.state
     if th.cuda.is_available():
         state["cuda"] = th.cuda.get_rng_state_all()
     return state
 
 
-def _set_random_state(state: dict[str, Any]) -> None:
+def _set_random_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])
     th.set_rng_state(state["torch"])
+    if isinstance(model, Resumable):
+        model.rng.bit_generator.state = state["model"]
     if "cuda" in state and th.cuda.is_available():
         th.cuda.set_rng_state_all(state["cuda"])

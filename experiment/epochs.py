@@ -91,7 +91,8 @@ class EpochEnd:
         for key, value in metrics.items():
             model.logger.record(key, value)
         model.logger.dump(model.num_timesteps)
-        self.history.append(model.num_timesteps, self.output.latest | metrics)
+        before = self.history.epochs[-1].values if self.history.epochs else {}
+        self.history.append(model.num_timesteps, {**before, **self.output.latest, **metrics})
         self.history.write_csv(self.run_dir / EVALUATIONS)
         self.progress.on_evaluation(len(self.history.epochs), model.num_timesteps, metrics)
 

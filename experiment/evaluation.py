@@ -1,5 +1,6 @@
 """Test an agent on a fixed list of episodes."""
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,6 @@ from stable_baselines3.common.vec_env import (
     DummyVecEnv,
     VecEnv,
     VecNormalize,
-    sync_envs_normalization,
 )
 
 from envs.episode_recorder import Episode, EpisodeRecorder
@@ -81,9 +81,9 @@ def evaluate(model: BaseAlgorithm, env: EvaluationEnv, n_episodes: int) -> list[
     :param env: where to play
     :param n_episodes: how many, at least 1
     """
-    agents_env = model.get_env()
-    if isinstance(env.venv, VecNormalize) and agents_env is not None and agents_env is not env.venv:
-        sync_envs_normalization(agents_env, env.venv)
+    statistics = model.get_vec_normalize_env()
+    if isinstance(env.venv, VecNormalize) and statistics not in (None, env.venv):
+        env.venv.obs_rms = copy.deepcopy(statistics.obs_rms)
     env.recorder.episodes.clear()
     env.recorder.set_wrapper_attr("next_episode", 0)
     evaluate_policy(model, env.venv, n_episodes, deterministic=True, warn=False)

@@ -13,6 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from experiment.metric_history import MetricHistory
 from experiment.run_directory import RESULT
 from experiment.tracking import Tracker
+from interface.learner import ChoosesUpdate
 from interface.metrics import EVAL_RETURN, EVAL_SUCCESS_RATE
 from interface.resolvers import REPOSITORY
 from interface.result import Status, TrialResult
@@ -23,14 +24,15 @@ log = logging.getLogger(__name__)
 PRESETS = REPOSITORY / "conf" / "preset"
 
 
-def log_start(cfg: DictConfig, run_dir: Path, step: int) -> None:
+def log_start(cfg: DictConfig, run_dir: Path, model: BaseAlgorithm) -> None:
     """
     Say what starts.
 
     :param cfg: the main config
     :param run_dir: folder of the run
-    :param step: environment steps made before
+    :param model: to train
     """
+    step = model.num_timesteps
     log.info(
         "%s on %s, seed %d, up to %d steps, preset %s%s",
         cfg.algorithm_name,
@@ -40,6 +42,9 @@ def log_start(cfg: DictConfig, run_dir: Path, step: int) -> None:
         _preset_in_use() or "none",
         f", going on at step {step}" if step else "",
     )
+    used = model.update_used if isinstance(model, ChoosesUpdate) else "sb3"
+    overlap = "beside" if cfg.overlap else "between"
+    log.info("updates: %s, %d threads, %s environment steps", used, cfg.n_threads, overlap)
     log.info("run directory: %s", shown(run_dir))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig
+from stable_baselines3.common.base_class import BaseAlgorithm
 
 from experiment.provenance import (
     code_version,
@@ -19,6 +20,7 @@ from experiment.provenance import (
 )
 from experiment.run_directory import BEST, CONFIG, EVALUATIONS, LOG, PROVENANCE, RESULT, load_config
 from experiment.tracking import Tracker
+from interface.learner import ChoosesUpdate
 from interface.result import Status
 from util.atomic_write import atomic_write_text
 
@@ -38,16 +40,18 @@ class End:
 
 
 @contextmanager
-def tracked(tracker: Tracker, cfg: DictConfig, run_dir: Path, device: str) -> Iterator[End]:
+def tracked(
+    tracker: Tracker, cfg: DictConfig, run_dir: Path, model: BaseAlgorithm
+) -> Iterator[End]:
     """
     Open the tracker for the block and close it as the block ends.
 
     :param tracker: of the run
     :param cfg: the main config
     :param run_dir: folder of the run
-    :param device: that the model computes on
+    :param model: to train
     """
-    provenance = code_version() | package_versions() | machine(device)
+    provenance = code_version() | package_versions() | machine(model.device.type)
     tags = {
         "env": cfg.env.id,
         "algorithm": cfg.algorithm_name,
@@ -55,6 +59,8 @@ def tracked(tracker: Tracker, cfg: DictConfig, run_dir: Path, device: str) -> It
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": Path(sys.argv[0]).name,
     }
+    if isinstance(model, ChoosesUpdate):
+        tags["update"] = model.update_used
     tags |= provenance | _changes(cfg, run_dir)
     tracker.start(run_dir, _run_name(cfg, run_dir), config_params(cfg), tags)
     atomic_write_text(run_dir / PROVENANCE, json.dumps(provenance, indent=2) + "\n")

@@ -16,6 +16,7 @@ from envs.episode_seeds import evaluation_seeds, training_seeds
 from experiment.build import (
     check_fit,
     import_packages,
+    learner_of,
     make_env,
     make_model,
     make_vec_env,
@@ -32,14 +33,17 @@ from experiment.metric_logging import TrackerOutput, make_logger
 from experiment.progress import RunProgress
 from experiment.rendering import check_mode
 from experiment.report import log_start, log_summary, write_result
+from experiment.resources import available_cores, resolved, resources_of
 from experiment.run_directory import EVALUATIONS, LAST, discarded_if_refused, write_config
 from experiment.score import score
 from experiment.tracked import tracked
 from experiment.tracking import Tracker
+from interface.capabilities import has_goals
 from interface.config import check_ranges
 from interface.errors import UserError
 from interface.instantiation import instantiate
-from interface.parameters import check_parameters, check_unused_overrides
+from interface.learner import RewardsGoals
+from interface.parameters import arguments_of, check_parameters, check_unused_overrides
 from interface.result import Status, TrialResult
 
 log = logging.getLogger(__name__)
@@ -57,11 +61,12 @@ def run_trial(cfg: DictConfig) -> TrialResult:
     run_dir = Path(HydraConfig.get().runtime.output_dir)
     with discarded_if_refused(run_dir):
         check_config(cfg)
+        cfg = with_resources(cfg)
         parts = build_parts(cfg)
         tracker: Tracker = instantiate(cfg.tracking)
-        with tracked(tracker, cfg, run_dir, parts.model.device.type) as end:
+        with tracked(tracker, cfg, run_dir, parts.model) as end:
             write_config(cfg, run_dir)
-            log_start(cfg, run_dir, parts.model.num_timesteps)
+            log_start(cfg, run_dir, parts.model)
             with caught_interrupts() as interrupts:
                 status = train(cfg, run_dir, parts, tracker, interrupts)
             result = TrialResult(
@@ -94,6 +99,18 @@ def check_config(cfg: DictConfig) -> None:
         th.device("cpu" if cfg.device == "auto" else cfg.device)
     except RuntimeError as error:
         raise UserError(f"device={cfg.device} is no device of torch: {error}") from error
+
+
+def with_resources(cfg: DictConfig) -> DictConfig:
+    """
+    Copy a config with ``auto`` replaced by what it means on this machine.
+
+    :param cfg: the main config
+    :raises UserError: if something is wanted that the algorithm cannot
+    """
+    can_overlap = "overlap" in arguments_of(learner_of(cfg))
+    resources = resources_of(cfg, available_cores(), can_overlap=can_overlap)
+    return resolved(cfg, resources)
 
 
 @dataclass
@@ -130,11 +147,18 @@ def build_parts(cfg: DictConfig) -> Parts:
     probe = make_env(cfg.env, training_seeds(cfg.seed))
     check_fit(cfg, probe)
     probe.close()
-    venv = make_vec_env(cfg.env, lambda i: training_seeds(cfg.seed, i), cfg.env.n_envs)
+    venv = make_vec_env(
+        cfg.env,
+        lambda index: training_seeds(cfg.seed, index),
+        subprocesses=cfg.env.subprocesses or cfg.overlap,
+    )
     test_env = make_evaluation_env(cfg, evaluation_seeds(cfg.n_test_rollouts))
-    if cfg.restore is None:
-        return Parts(make_model(cfg, normalized(cfg, venv)), test_env, MetricHistory())
-    return Parts(restore_model(cfg, venv), test_env, read_csv(Path(cfg.restore) / EVALUATIONS))
+    restored = cfg.restore is not None
+    model = restore_model(cfg, venv) if restored else make_model(cfg, normalized(cfg, venv))
+    if isinstance(model, RewardsGoals) and has_goals(test_env.venv.observation_space):
+        model.set_reward_function(test_env.recorder.get_wrapper_attr("compute_reward"))
+    history = read_csv(Path(cfg.restore) / EVALUATIONS) if restored else MetricHistory()
+    return Parts(model, test_env, history)
 
 
 def restore_model(cfg: DictConfig, venv: VecEnv) -> BaseAlgorithm:
@@ -146,8 +170,12 @@ def restore_model(cfg: DictConfig, venv: VecEnv) -> BaseAlgorithm:
     """
     path = Path(cfg.restore) / LAST
     for index, next_episode in enumerate(read_meta(path).next_episodes):
-        venv.env_method("set_wrapper_attr", "next_episode", next_episode, indices=index)
-    return load_model(path, load_normalization(path, venv), cfg.device, resume=True)
+        running = max(0, next_episode - 1)
+        venv.env_method("set_wrapper_attr", "next_episode", running, indices=index)
+    accepted = arguments_of(learner_of(cfg))
+    arguments = {"overlap": cfg.overlap} if "overlap" in accepted else {}
+    env = load_normalization(path, venv)
+    return load_model(path, env, cfg.device, resume=True, **arguments)
 
 
 def train(

@@ -50,8 +50,10 @@ class EnvConfig:
 
 @dataclass
 class PolicyConfig:
-    """Arguments of the policy class; null: the algorithm's own default."""
+    """How networks are built; null: the algorithm's own default."""
 
+    _target_: str = MISSING
+    _partial_: bool = MISSING
     name: str = MISSING
     net_arch: Any = MISSING
     activation_fn: str | None = MISSING
@@ -93,7 +95,10 @@ class MainConfig:
     trial_monitor: Any = MISSING
     seed: int = MISSING
     device: str = MISSING
-    n_threads: int = MISSING
+    n_threads: Any = MISSING
+    overlap: Any = MISSING
+    update: str = MISSING
+    n_parallel_runs: int = MISSING
     n_epochs: int = MISSING
     eval_after_n_steps: int = MISSING
     n_test_rollouts: int = MISSING
@@ -135,7 +140,7 @@ _RANGES = {
     "render.width": _at_least(16),
     "render.height": _at_least(16),
     "seed": _at_least(0),
-    "n_threads": _at_least(1),
+    "n_parallel_runs": _at_least(1),
     "n_epochs": _at_least(1),
     "eval_after_n_steps": _at_least(1),
     "n_test_rollouts": _at_least(1),
@@ -156,7 +161,18 @@ def check_ranges(cfg: DictConfig) -> None:
         value = OmegaConf.select(cfg, key)
         if not holds(value):
             raise UserError(f"{key} must be {wanted}, got {value}")
+    _check_auto("n_threads", cfg.n_threads, "auto or at least 1", _is_count)
+    _check_auto("overlap", cfg.overlap, "auto, true or false", lambda on: isinstance(on, bool))
     for key in ("early_stop_data_column", "hyperopt_criterion"):
         column = cfg[key]
         if column.startswith("eval/") and column not in EVAL_KEYS:
             raise unknown_name(f"metric in {key}", column, EVAL_KEYS)
+
+
+def _check_auto(key: str, value: Any, wanted: str, holds: Callable[[Any], bool]) -> None:
+    if value != "auto" and not holds(value):
+        raise UserError(f"{key} must be {wanted}, got {value}")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

@@ -20,6 +20,7 @@ RUNTIME_ARGUMENTS = frozenset(
         "device",
         "env",
         "learners",
+        "overlap",
         "policy",
         "policy_kwargs",
         "replay_buffer_class",
@@ -28,11 +29,13 @@ RUNTIME_ARGUMENTS = frozenset(
         "rollout_buffer_kwargs",
         "seed",
         "tensorboard_log",
+        "update",
         "verbose",
     }
 )
 """Arguments that a run passes itself; everything else in a signature is a tunable."""
 
+_VARIADIC = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 _HYDRA_KEYS = frozenset({"_target_", "_partial_", "learners"})
 
 # SB3's names and what their values mean; bounds included unless said
@@ -87,10 +90,34 @@ def tunables(target: Callable[..., Any]) -> dict[str, Parameter]:
     """
     return {
         name: Parameter(name, _type_text(parameter.annotation), parameter.default)
-        for name, parameter in inspect.signature(target).parameters.items()
+        for name, parameter in arguments_of(target).items()
         if name not in RUNTIME_ARGUMENTS
-        and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
     }
+
+
+def arguments_of(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """
+    Read the arguments of a class or function, those included that a class hands to its bases.
+
+    :param target: what a ``_target_`` names
+    :return: by name, in the order of the signatures
+    """
+    bases = (
+        [base for base in inspect.getmro(target) if "__init__" in vars(base)]
+        if isinstance(target, type)
+        else []
+    )
+    functions: list[Callable[..., Any]] = [vars(base)["__init__"] for base in bases] or [target]
+    arguments: dict[str, inspect.Parameter] = {}
+    for function in functions:
+        parameters = inspect.signature(function).parameters.values()
+        kinds = {parameter.kind for parameter in parameters}
+        for parameter in parameters:
+            if parameter.kind not in _VARIADIC and parameter.name != "self":
+                arguments.setdefault(parameter.name, parameter)
+        if inspect.Parameter.VAR_KEYWORD not in kinds:
+            break
+    return arguments
 
 
 def _type_text(annotation: Any) -> str:

@@ -14,7 +14,7 @@ LAYERS = {
     "baselines_ext": {"interface", "util"},
     "envs": {"interface", "util"},
     "hydra_plugins": {"interface", "util"},
-    "experiment": {"envs", "interface", "util", "baselines_ext.common"},
+    "experiment": {"envs", "interface", "util"},
 }
 FORBIDDEN_NAMES = {"util", "utils", "misc", "helpers"}
 SOURCES = [path for folder in LAYERS for path in sorted((REPOSITORY / folder).rglob("*.py"))]

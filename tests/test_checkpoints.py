@@ -4,6 +4,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from experiment.checkpoint import read_meta
@@ -11,7 +12,7 @@ from experiment.metric_history import read_csv
 from experiment.run_directory import find_run, load_config, restore_arguments
 from interface.errors import UserError
 from interface.result import Status
-from tests.running import TINY_HER, train
+from tests.running import TINY, TINY_HER, train
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,55 @@ def test_a_restored_run_goes_on(tmp_path: Path):
     assert (result.status, result.n_epochs, result.n_steps) == (Status.FINISHED, 4, 600)
     assert (tmp_path / "progress.csv").exists()
     assert (tmp_path / "progress-from-300.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["overlap=true", "n_threads=1"],
+        ["overlap=false", "n_threads=1", "algorithm.layer_classes=[td3]"],
+        ["env.n_envs=2", "overlap=false", "n_threads=1"],
+        ["env=FetchReach-v4", "overlap=true", "n_threads=2", "policy=default", "update=eager"],
+    ],
+    ids=["sac overlapped", "td3", "two envs", "Fetch"],
+)
+def test_a_restored_run_is_the_uninterrupted_one(changes: list[str], tmp_path: Path):
+    """Bit by bit, in mid-episode too: metrics, weights, optimiser, hindsight goals and noise."""
+    overrides = only_once([*TINY, *changes, "eval_after_n_steps=133"])
+    train(tmp_path / "whole", *overrides, "n_epochs=4")
+    train(tmp_path / "parts", *overrides)
+    train(tmp_path / "parts", *overrides, "n_epochs=4", f"restore={tmp_path}/parts")
+    whole, parts = (
+        [
+            {key: value for key, value in epoch.values.items() if "time/" not in key}
+            for epoch in read_csv(tmp_path / name / "evaluations.csv").epochs
+        ]
+        for name in ("whole", "parts")
+    )
+    assert parts == whole
+    results = [
+        json.loads((tmp_path / name / "result.json").read_text(encoding="utf-8"))
+        for name in ("whole", "parts")
+    ]
+    assert results[0]["weights_sha256"] == results[1]["weights_sha256"]
+
+
+def only_once(overrides: list[str]) -> list[str]:
+    """Keep the last override of each key; Hydra refuses two of one group."""
+    return list({text.partition("=")[0]: text for text in overrides}.values())
+
+
+def test_an_environment_that_does_not_come_back_starts_a_new_episode(
+    tmp_path: Path, monkeypatch, caplog
+):
+    from envs.point_reach import PointReach
+
+    overrides = [*TINY_HER, "overlap=false", "env.max_episode_steps=17"]
+    train(tmp_path, *overrides)
+    monkeypatch.setattr(PointReach, "_sample_position", lambda self: np.random.rand(2))
+    result = train(tmp_path, *overrides, "n_epochs=3", f"restore={tmp_path}")
+    assert "did not come back to where it was" in caplog.text
+    assert result.n_steps == 450
 
 
 def test_a_restored_run_that_was_done_ends_at_once(finished: Path):

@@ -6,11 +6,14 @@ import pytest
 import torch as th
 from stable_baselines3.common.vec_env import VecNormalize
 
+from envs.point_reach import PointReach
+from envs.remote_errors import RemoteEnvironmentError
 from experiment import trial
 from experiment.metric_history import read_csv
+from experiment.resources import Resources, resources_of
 from interface.metrics import EVAL_KEYS, EVAL_SUCCESS_RATE
 from interface.result import Status
-from tests.running import TINY, TINY_HER, train
+from tests.running import TINY, TINY_HER, hydra_main, train
 
 SMALL = "algorithm.learners.{}.buffer_size=1000"
 
@@ -75,9 +78,11 @@ def series(folder: Path) -> list[tuple[int, dict[str, float]]]:
     ]
 
 
+@pytest.mark.parametrize("overlap", [True, False])
 @pytest.mark.parametrize("learner", ["sac", "td3"])
-def test_same_seed_same_series(learner: str, tmp_path: Path):
+def test_same_seed_same_series(learner: str, overlap: bool, tmp_path: Path):
     overrides = [*TINY, f"algorithm.layer_classes=[{learner}]", SMALL.format(learner)]
+    overrides += [f"overlap={overlap}"]
     for name in ("first", "second"):
         train(tmp_path / name, *overrides)
     train(tmp_path / "other", *overrides, "seed=2")
@@ -96,10 +101,9 @@ def test_normalisation_is_saved_and_restored(tmp_path: Path):
     overrides = [*TINY_HER, "normalize.observation=true", "normalize.reward=true"]
     train(tmp_path, *overrides)
     from experiment.checkpoint import load_normalization
-    from tests.running import hydra_main
 
     with hydra_main(overrides, tmp_path) as cfg:
-        parts = trial.build_parts(cfg)
+        parts = trial.build_parts(trial.with_resources(cfg))
         training_env = parts.model.get_env()
         assert isinstance(training_env, VecNormalize)
         loaded = load_normalization(tmp_path / "last.zip", training_env.venv)
@@ -180,3 +184,66 @@ def test_nan_ends_a_run_as_diverged(where: str, tmp_path: Path, monkeypatch):
     assert (result.status, result.n_epochs) == (Status.DIVERGED, 1)
     assert float(result) == -1.0
     assert result.n_steps <= 162
+
+
+@pytest.mark.parametrize(
+    ("changes", "n_cores", "n_threads", "overlap"),
+    [
+        ([], 1, 1, False),
+        ([], 2, 2, False),  # large products: both cores for torch
+        ([], 3, 2, True),
+        ([], 16, 4, True),
+        (["policy=small"], 2, 1, True),  # small products: a core for the environment
+        (["policy.net_arch=[64,64]", "algorithm.learners.sac.batch_size=2048"], 2, 2, False),
+        (["n_parallel_runs=2"], 2, 1, False),
+        (["n_parallel_runs=3"], 16, 4, True),
+        (["overlap=true"], 2, 1, True),
+        (["overlap=false", "n_threads=3"], 1, 3, False),
+        (["n_threads=1"], 2, 1, True),
+    ],
+)
+def test_which_cores_a_run_uses(changes, n_cores, n_threads, overlap, tmp_path: Path):
+    with hydra_main(["env=PointReach-v0", *changes], tmp_path) as cfg:
+        got = resources_of(cfg, n_cores, can_overlap=True)
+    assert got == Resources(n_threads, overlap)
+
+
+def test_overlap_that_cannot_be_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match="overlap=true has no effect on ppo"):
+        train(tmp_path, *TINY, "env=Pendulum-v1", "algorithm=ppo", "overlap=true")
+    with pytest.raises(ValueError, match="update=native has no effect on ppo"):
+        train(tmp_path, *TINY, "env=Pendulum-v1", "algorithm=ppo", "update=native")
+
+
+@pytest.mark.parametrize("overlap", [True, False])
+def test_an_environment_that_breaks_is_told_with_its_traceback(
+    overlap: bool, tmp_path: Path, monkeypatch
+):
+    step = PointReach.step
+
+    def breaking(self, action):
+        observation, *rest = step(self, action)
+        if self.np_random.random() < 0.02:
+            raise ZeroDivisionError("the arm broke")
+        return observation, *rest
+
+    monkeypatch.setattr(PointReach, "step", breaking)
+    with pytest.raises((ZeroDivisionError, RemoteEnvironmentError), match="the arm broke"):
+        train(tmp_path, *TINY_HER, f"overlap={overlap}", "n_epochs=20")
+
+
+def test_a_batch_larger_than_what_is_stored_is_drawn_with_replacement(tmp_path: Path):
+    overrides = [
+        "algorithm.learners.sac.batch_size=512",
+        "algorithm.learners.sac.learning_starts=5",
+    ]
+    assert train(tmp_path, *TINY_HER, *overrides).status is Status.FINISHED
+
+
+def test_n_step_returns_with_goals(tmp_path: Path):
+    assert train(tmp_path, *TINY_HER, "algorithm.learners.sac.n_steps=30").n_steps == 300
+
+
+def test_a_buffer_beyond_the_machine_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"her refuses its parameters: a replay store of .* GiB"):
+        train(tmp_path, *TINY, "algorithm.learners.sac.buffer_size=1_000_000_000_000")

@@ -3,13 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from stable_baselines3 import HerReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
-from stable_baselines3.her.goal_selection_strategy import KEY_TO_GOAL_STRATEGY
 
+from baselines_ext.common.replay_buffer import EpisodeReplayBuffer
 from interface.capabilities import needs
-from interface.errors import unknown_name
 
 
 @needs(goals=True)
@@ -35,14 +33,12 @@ def make_her(
     :return: the learner itself, an ordinary SB3 algorithm
     :raises ValueError: if there is no such strategy, or not exactly one layer
     """
-    if goal_selection_strategy not in KEY_TO_GOAL_STRATEGY:
-        raise unknown_name("goal_selection_strategy", goal_selection_strategy, KEY_TO_GOAL_STRATEGY)
     if len(layer_classes) != 1:
         raise ValueError(f"her has one layer, got layer_classes={list(layer_classes)}")
     return learners[layer_classes[0]](
         policy,
         env,
-        replay_buffer_class=HerReplayBuffer,
+        replay_buffer_class=EpisodeReplayBuffer,
         replay_buffer_kwargs={
             "n_sampled_goal": n_sampled_goal,
             "goal_selection_strategy": goal_selection_strategy,

@@ -1,0 +1,102 @@
+"""Act outside torch: for one observation, calling torch costs more than the arithmetic."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import numpy as np
+import torch as th
+from gymnasium import spaces
+from torch import nn
+
+Layer = tuple[th.Tensor, th.Tensor]
+Function = Callable[[np.ndarray], np.ndarray]
+
+_FUNCTIONS: dict[type[nn.Module], Function] = {
+    nn.ReLU: lambda x: np.maximum(x, 0, out=x),
+    nn.Tanh: np.tanh,
+}
+
+
+class NumpyActor:
+    """
+    Computes an actor's outputs in numpy, on live views of its weights.
+
+    :param hidden: layers that all outputs share
+    :param heads: last layers, one per output
+    :param function: between the layers; may work in place
+    """
+
+    def __init__(
+        self,
+        hidden: Sequence[Layer],
+        heads: Sequence[Layer],
+        function: Function,
+    ) -> None:
+        self._hidden = [_as_numpy(layer) for layer in hidden]
+        self._heads = [_as_numpy(layer) for layer in heads]
+        self._function = function
+
+    @classmethod
+    def of(
+        cls, hidden: Sequence[Layer], heads: Sequence[Layer], activation: type[nn.Module]
+    ) -> Self | None:
+        """
+        Make an actor if numpy can compute it: on the CPU, in float32, with a known activation.
+
+        :param hidden: layers that all outputs share
+        :param heads: last layers, one per output
+        :param activation: between the layers
+        """
+        tensor = heads[0][0]
+        on_cpu = tensor.device.type == "cpu" and tensor.dtype == th.float32
+        if not on_cpu or activation not in _FUNCTIONS:
+            return None
+        return cls(hidden, heads, _FUNCTIONS[activation])
+
+    def __call__(self, x: np.ndarray) -> list[np.ndarray]:
+        """
+        Compute the outputs.
+
+        :param x: (B, inputs) float32
+        :return: (B, outputs) of each head
+        """
+        for weight, bias in self._hidden:
+            x = x @ weight
+            x += bias
+            x = self._function(x)
+        return [x @ weight + bias for weight, bias in self._heads]
+
+
+def _as_numpy(layer: Layer) -> tuple[np.ndarray, np.ndarray]:
+    weight, bias = layer
+    return weight.detach().numpy().T, bias.detach().numpy()
+
+
+def flat_observations(space: spaces.Space, observations: Any) -> np.ndarray:
+    """
+    Put observations side by side, in the order in which SB3's networks read them.
+
+    :param space: of one observation
+    :param observations: a batch, or a single one
+    :return: (B, W) float32
+    """
+    if isinstance(space, spaces.Dict):
+        parts = [
+            np.asarray(observations[key], np.float32).reshape(-1, int(np.prod(part.shape)))  # type: ignore[arg-type]
+            for key, part in space.spaces.items()
+        ]
+        return np.concatenate(parts, axis=1)
+    return np.asarray(observations, np.float32).reshape(-1, int(np.prod(space.shape)))  # type: ignore[arg-type]
+
+
+def is_single(space: spaces.Space, observations: Any) -> bool:
+    """
+    Tell a single observation from a batch.
+
+    :param space: of one observation
+    :param observations: a batch, or a single one
+    """
+    if isinstance(space, spaces.Dict):
+        key, part = next(iter(space.spaces.items()))
+        return np.shape(observations[key]) == part.shape
+    return np.shape(observations) == space.shape

@@ -1,0 +1,179 @@
+"""What our continuous learners share: when to update leanly, and acting in numpy."""
+
+import logging
+from abc import abstractmethod
+from typing import Any, Self
+
+import numpy as np
+import torch as th
+
+from baselines_ext.common.acting import NumpyActor, flat_observations, is_single
+from baselines_ext.common.compiled import CompiledUpdate
+from baselines_ext.common.networks import NotPlainError
+from baselines_ext.common.off_policy import LeanOffPolicy
+from baselines_ext.common.tensors import TensorBatch
+from baselines_ext.native.build import Ops, native_ops
+from interface.errors import unknown_name
+
+log = logging.getLogger(__name__)
+
+UPDATES = ("auto", "eager", "native", "compile")
+_STEPS_BETWEEN_RECORDS_ON_GPU = 50
+
+
+class LeanActorCritic(LeanOffPolicy):
+    """
+    Updates plain multi-layer perceptrons leanly, any other policy as SB3 does.
+
+    :param arguments: of the SB3 class
+    :param update: how gradient steps are computed, with equal results: ``eager``; ``native``, in
+        C++, built by itself where there is a compiler; ``compile``, as one graph, which pays on
+        a GPU; ``auto``: native on the CPU where possible, else eager
+    :param keywords: of ``LeanOffPolicy`` and the SB3 class
+    :raises ValueError: for another ``update``
+    """
+
+    _update: Any = None
+    _numpy_actor: NumpyActor | None = None
+
+    def __init__(self, *arguments: Any, update: str = "auto", **keywords: Any) -> None:
+        if update not in UPDATES:
+            raise unknown_name("update", update, UPDATES)
+        self.update_mode = update
+        super().__init__(*arguments, **keywords)
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        self._link()
+
+    def set_parameters(self, *arguments: Any, **keywords: Any) -> None:
+        """Load parameters as SB3 does; then our tensors are made from SB3's again."""
+        super().set_parameters(*arguments, **keywords)
+        self._link()
+
+    @classmethod
+    def load(cls, *arguments: Any, **keywords: Any) -> Self:
+        """Load a model as SB3 does, which replaces tensors after ``set_parameters``."""
+        model = super().load(*arguments, **keywords)
+        model._link()
+        return model
+
+    def _link(self) -> None:
+        """Make the lean update from SB3's modules and optimisers, if they are plain enough."""
+        self._numpy_actor = None
+        try:
+            self._update = self._make_update(None)
+        except NotPlainError as reason:
+            log.info("updates are SB3's own: %s", reason)
+            self._update = None
+            self.update_used = "sb3"
+            return
+        self._numpy_actor = self._make_numpy_actor()
+        self.update_used = self._speed_up()
+
+    def _speed_up(self) -> str:
+        """Replace the eager update by a faster one where possible and wanted; name what is used."""
+        if self.update_mode == "compile":
+            self._update = CompiledUpdate(self._update)
+            return "compile"
+        if self.update_mode == "eager" or self.device.type != "cpu":
+            return "eager"
+        ops = native_ops()
+        if ops is None:
+            return "eager"
+        try:
+            self._update = self._make_update(ops)
+        except NotPlainError as reason:
+            log.info("updates are eager: %s", reason)
+            return "eager"
+        return "native"
+
+    @abstractmethod
+    def _make_update(self, ops: Ops | None) -> Any:
+        """Make the lean update, native if there are ops, or raise ``NotPlainError``."""
+
+    @abstractmethod
+    def _make_numpy_actor(self) -> NumpyActor | None:
+        """Make the actor for rollouts, or None where numpy cannot compute it."""
+
+    @abstractmethod
+    def _lean_update(self, gradient_steps: int, batch_size: int) -> dict[str, float]:
+        """Make gradient steps and return the mean of each loss."""
+
+    @abstractmethod
+    def _act_in_numpy(
+        self, actor: NumpyActor, observations: np.ndarray, *, deterministic: bool
+    ) -> np.ndarray:
+        """Choose actions (B, A) in [-1, 1] for observations (B, W)."""
+
+    def update(self, gradient_steps: int, batch_size: int) -> None:
+        """
+        Make gradient steps and record the losses.
+
+        :param gradient_steps: how many
+        :param batch_size: transitions in each
+        """
+        if self._update is None:
+            super().update(gradient_steps, batch_size)
+            return
+        for name, value in self._lean_update(gradient_steps, batch_size).items():
+            self.logger.record(f"train/{name}", value)
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        self.logger.record(
+            "train/learning_rate", self.lr_schedule(self._current_progress_remaining)
+        )
+
+    def _sample_tensors(self, batch_size: int) -> TensorBatch:
+        batch = self.replay_buffer.sample_batch(batch_size, self._vec_normalize_env)
+        return TensorBatch.from_numpy(batch, self.device)
+
+    def _means(self, losses: list[Any]) -> dict[str, float]:
+        """
+        Average what gradient steps measured.
+
+        Reading a number waits for a GPU, so there it is done now and then only.
+        """
+        if self.device.type != "cpu" and self._n_updates % _STEPS_BETWEEN_RECORDS_ON_GPU:
+            return {}
+        means = {}
+        for name in losses[0]._fields:
+            values = [getattr(loss, name) for loss in losses]
+            known = [value for value in values if value is not None]
+            if known:
+                means[name] = float(th.stack(known).mean())
+        return means
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, Any]:
+        """
+        Choose actions.
+
+        :param observation: one, or a batch
+        :param state: passed through
+        :param episode_start: not used
+        :param deterministic: the policy's mode instead of a sample
+        :return: actions in the environment's range, and the state
+        """
+        if self._numpy_actor is None:
+            return super().predict(observation, state, episode_start, deterministic)
+        flat = flat_observations(self.observation_space, observation)
+        scaled = self._act_in_numpy(self._numpy_actor, flat, deterministic=deterministic)
+        actions = self._unscale(scaled).reshape(-1, *self.action_space.shape)  # type: ignore[misc]
+        single = is_single(self.observation_space, observation)
+        return (actions[0] if single else actions), state
+
+    def _explore(self) -> np.ndarray:
+        if self._numpy_actor is None:
+            return super()._explore()
+        flat = flat_observations(self.observation_space, self._last_obs)
+        scaled = self._act_in_numpy(self._numpy_actor, flat, deterministic=False)
+        return scaled.reshape(-1, *self.action_space.shape)  # type: ignore[misc]
+
+    def _excluded_save_params(self) -> list[str]:
+        """Leave out what is made from SB3's modules."""
+        return [*super()._excluded_save_params(), "_update", "_numpy_actor", "update_used"]

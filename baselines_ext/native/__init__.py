@@ -1,0 +1,1 @@
+"""Gradient steps in C++, built by itself where there is a compiler."""

@@ -1,0 +1,11 @@
+"""Proximal Policy Optimisation (https://arxiv.org/abs/1707.06347)."""
+
+import stable_baselines3 as sb3
+from gymnasium import spaces
+
+from interface.capabilities import needs
+
+
+@needs(action_spaces=(spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary))
+class PPO(sb3.PPO):
+    """SB3's PPO."""

@@ -1,0 +1,57 @@
+"""One gradient step of SAC in C++."""
+
+import torch as th
+from stable_baselines3.sac.policies import SACPolicy
+
+from baselines_ext.common.networks import parameters_of
+from baselines_ext.common.tensors import TensorBatch
+from baselines_ext.native.build import Ops
+from baselines_ext.sac.update import EntropyCoefficient, SacLosses, SacUpdate
+
+
+class NativeSacUpdate(SacUpdate):
+    """
+    Computes what ``SacUpdate`` does, with less around it.
+
+    :param policy: of plain multi-layer perceptrons
+    :param ent_coef: fixed or learned
+    :param ops: from ``native.build``
+    :raises NotPlainError: if the policy holds anything else
+    """
+
+    def __init__(self, policy: SACPolicy, ent_coef: EntropyCoefficient, ops: Ops) -> None:
+        super().__init__(policy, ent_coef)
+        self._ops = ops
+        self._networks = (
+            [parameter.detach() for parameter in self.actor_adam.parameters],
+            [parameter.detach() for parameter in self.critic_adam.parameters],
+            [parameter.detach() for parameter in parameters_of(self.critic_target)],
+            self.actor_adam.state,
+            self.critic_adam.state,
+            ent_coef.tensors,
+        )
+        self._n_critics = len(self.critic)
+        self._is_relu = ops.is_relu(policy.activation_fn)
+        self._betas_and_eps = self.critic_adam.betas_and_eps
+
+    def __call__(self, batch: TensorBatch, learning_rate: float | th.Tensor) -> SacLosses:
+        """
+        Make one gradient step; the target critics are left to ``follow``.
+
+        :param batch: of transitions
+        :param learning_rate: of all optimisers
+        """
+        noise = th.randn_like(batch.actions)
+        next_noise = th.randn_like(batch.actions)
+        critic_loss, actor_loss, ent_coef, *ent_coef_loss = self._ops.sac_step(
+            *self._networks,
+            batch,
+            noise,
+            next_noise,
+            self._n_critics,
+            self._is_relu,
+            float(learning_rate),
+            self._betas_and_eps,
+            self.ent_coef.target_entropy,
+        )
+        return SacLosses(critic_loss, actor_loss, ent_coef, *(ent_coef_loss or [None]))

@@ -1,0 +1,80 @@
+"""Which cores a run uses: one run all that help, many runs never more than there are."""
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from interface.errors import UserError
+from interface.parameters import model_nodes
+
+# More threads do not help networks of the usual size.
+_MOST_THREADS = 4
+# Multiplications in the largest matrix product of a gradient step from which threads pay.
+_LARGE_PRODUCT = 4_000_000
+# Of SB3's hidden layers.
+_USUAL_WIDTH = 256
+
+
+@dataclass(frozen=True)
+class Resources:
+    """
+    What a run uses.
+
+    :param n_threads: of torch
+    :param overlap: step the environment in a process of its own while torch computes
+    """
+
+    n_threads: int
+    overlap: bool
+
+
+def available_cores() -> int:
+    """Count the cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def resources_of(cfg: DictConfig, n_cores: int, *, can_overlap: bool) -> Resources:
+    """
+    Decide what ``auto`` means here.
+
+    A run's share of the cores is ``n_cores / n_parallel_runs``. Large matrix products gain from up
+    to four threads, small ones lose. Where a core is left, the environment steps on it meanwhile;
+    a thread and an environment on one core would wait for each other.
+
+    :param cfg: the main config
+    :param n_cores: of this machine
+    :param can_overlap: whether the algorithm can
+    :raises UserError: if overlap is wanted and impossible
+    """
+    share = max(1, n_cores // cfg.n_parallel_runs)
+    if cfg.overlap is True and not can_overlap:
+        raise UserError(f"overlap=true has no effect on {cfg.algorithm_name}")
+    n_threads = cfg.n_threads
+    if n_threads == "auto":
+        spared = 1 if cfg.overlap is True or (share > 2 and can_overlap) else 0
+        n_threads = min(share - spared, _MOST_THREADS) if _has_large_products(cfg) else 1
+    overlap = share > n_threads and can_overlap if cfg.overlap == "auto" else cfg.overlap
+    return Resources(max(1, n_threads), overlap)
+
+
+def _has_large_products(cfg: DictConfig) -> bool:
+    learner = list(model_nodes(cfg.algorithm).values())[-1]
+    net_arch = OmegaConf.to_container(OmegaConf.create({"sizes": cfg.policy.net_arch}))
+    width = max([int(size) for size in re.findall(r"\d+", str(net_arch))] or [_USUAL_WIDTH])
+    return bool(learner.get("batch_size", 0) * width**2 >= _LARGE_PRODUCT)
+
+
+def resolved(cfg: DictConfig, resources: Resources) -> DictConfig:
+    """
+    Copy a config with ``auto`` replaced by what was decided, so that a rerun decides the same.
+
+    :param cfg: the main config
+    :param resources: decided
+    """
+    decided: dict[str, Any] = {"n_threads": resources.n_threads, "overlap": resources.overlap}
+    copy = OmegaConf.merge(cfg, decided)
+    assert isinstance(copy, DictConfig)
+    return copy
