@@ -2,6 +2,11 @@
 
 import math
 
+import numpy as np
+from scipy.stats import trim_mean
+
+_N_RESAMPLES = 2000
+
 
 def wilson_interval(n_successes: float, n_trials: int, z: float = 1.96) -> tuple[float, float]:
     """
@@ -39,3 +44,21 @@ def mean_interval(values: list[float], z: float = 1.96) -> tuple[float, float]:
     variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
     spread = z * math.sqrt(variance / len(values))
     return mean - spread, mean + spread
+
+
+def iqm_interval(
+    values: list[float], level: float = 0.95, seed: int = 0
+) -> tuple[float, float, float]:
+    """
+    Interquartile mean with a bootstrap interval (Agarwal et al. 2021, section 4).
+
+    :param values: at least one independent value
+    :param level: of confidence
+    :param seed: of the resampling
+    :return: the mean of the middle half, lower and upper end
+    """
+    data = np.asarray(values, float)
+    drawn = np.random.default_rng(seed).choice(data, (_N_RESAMPLES, len(data)))
+    means = trim_mean(drawn, 0.25, axis=1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(trim_mean(data, 0.25)), float(low), float(high)
