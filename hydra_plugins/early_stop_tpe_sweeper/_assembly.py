@@ -63,13 +63,43 @@ def run_sweep(
     space = parse(configured_space(config, settings["params"], arguments), arguments)
     base = context.config_loader.load_sweep_config(config, space.fixed)
     check_composes(context, config, space)
-    for remark in remarks(space, base):
-        log.warning("%s", remark)
+    log_remarks(space, base)
     race = Race(settings["min_trials_per_param"], settings["max_trials_per_param"])
-    sweep_dir = Path(config.hydra.sweep.dir)
     if settings["plan"]:
         show_plan(context, task_function, config, space, settings, race)
         return
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=context, task_function=task_function, config=config
+    )
+    ledger = open_ledger(settings, space)
+    seed = ledger.configure(monitor_settings(config, base, settings), _seed(arguments))
+    enqueue_known(ledger, context, config, space, settings["warm_start"])
+    n_workers = workers_of(launcher, settings["n_jobs"])
+    sweep_dir = Path(config.hydra.sweep.dir)
+    with stop_file(sweep_dir) as path, Table(ledger, race, settings, path) as table:
+        sweep = Sweep(
+            ledger=ledger,
+            race=race,
+            executor=LauncherExecutor(launcher, n_workers),
+            limits=limits_of(settings, n_workers),
+            make_job=JobMaker(context.config_loader, config, space, seed),
+            worst=worst_values(directions_of(settings["direction"]), _WORST_SCORE),
+            is_stopped=lambda: not path.exists(),
+            on_change=table.update,
+        )
+        with interrupts(sweep):
+            end = sweep.run()
+    write_report(sweep_dir, ledger, race, space, sweep.workload, end, base)
+    _raise_if_failed(end, ledger)
+
+
+def open_ledger(settings: Mapping[str, Any], space: SearchSpace) -> Ledger:
+    """
+    Open the study, a new one or one that goes on.
+
+    :param settings: of the sweeper
+    :param space: to search
+    """
     sampler = make_sampler(settings["sampler"], space)
     ledger = Ledger(
         open_storage(settings["storage"]),
@@ -80,38 +110,9 @@ def run_sweep(
         identity(),
         settings["heartbeat_timeout_seconds"],
     )
-    if ledger.trials and isinstance(sampler, optuna.samplers.BaseSampler):
+    if ledger.trials:
         sampler.reseed_rng()  # or a seeded sampler would propose the same values again
-    seed = ledger.configure(monitor_settings(config, base, settings), _seed(arguments))
-    enqueue_known(ledger, context, config, space, settings["warm_start"])
-    make_job = JobMaker(
-        context.config_loader,
-        config,
-        space,
-        settings["storage"],
-        settings["study_name"],
-        seed,
-        settings["storage_patience_seconds"],
-    )
-    launcher = Plugins.instance().instantiate_launcher(
-        hydra_context=context, task_function=task_function, config=config
-    )
-    n_workers = workers_of(launcher, settings["n_jobs"])
-    with stop_file(sweep_dir) as path, Table(ledger, race, settings, path) as table:
-        sweep = Sweep(
-            ledger=ledger,
-            race=race,
-            executor=LauncherExecutor(launcher, n_workers),
-            limits=limits_of(settings, n_workers),
-            make_job=make_job,
-            worst=worst_values(directions_of(settings["direction"]), _WORST_SCORE),
-            is_stopped=lambda: not path.exists(),
-            on_change=table.update,
-        )
-        with interrupts(sweep):
-            end = sweep.run()
-    write_report(sweep_dir, ledger, race, space, sweep.workload, end, base)
-    _raise_if_failed(end, ledger)
+    return ledger
 
 
 def check_composes(context: HydraContext, config: DictConfig, space: SearchSpace) -> None:
@@ -124,6 +125,17 @@ def check_composes(context: HydraContext, config: DictConfig, space: SearchSpace
     """
     first = optuna.create_study(sampler=optuna.samplers.RandomSampler(0)).ask(space.distributions)
     context.config_loader.load_sweep_config(config, space.overrides(first.params))
+
+
+def log_remarks(space: SearchSpace, config: DictConfig) -> None:
+    """
+    Say what is dubious about a space.
+
+    :param space: to search
+    :param config: of a trial
+    """
+    for remark in remarks(space, config):
+        log.warning("%s", remark)
 
 
 def make_sampler(sampler: Any, space: SearchSpace) -> optuna.samplers.BaseSampler:

@@ -28,19 +28,13 @@ class JobMaker:
     :param loader: composes configs
     :param config: of the sweep
     :param space: what is searched
-    :param storage: of the study, as the workers open it
-    :param study_name: of the sweep
     :param seed: of the screening runs
-    :param patience_seconds: of a worker with a storage that does not answer
     """
 
     loader: ConfigLoader
     config: DictConfig
     space: SearchSpace
-    storage: str
-    study_name: str
     seed: int
-    patience_seconds: float
 
     def __call__(self, trial: Trial, *, is_fresh: bool) -> Job:
         """
@@ -77,13 +71,14 @@ class JobMaker:
         return wanted
 
     def _monitor_overrides(self, trial: Trial, *, is_fresh: bool) -> list[str]:
+        sweeper = self.config.hydra.sweeper
         return [
             f"trial_monitor._target_={_MONITOR}",
-            f"+trial_monitor.storage={quoted(self.storage)}",
-            f"+trial_monitor.study_name={quoted(self.study_name)}",
+            f"+trial_monitor.storage={quoted(sweeper.storage)}",
+            f"+trial_monitor.study_name={quoted(sweeper.study_name)}",
             f"+trial_monitor.trial_id={trial._trial_id}",
             f"+trial_monitor.is_fresh={str(is_fresh).lower()}",
-            f"+trial_monitor.patience_seconds={self.patience_seconds}",
+            f"+trial_monitor.patience_seconds={sweeper.storage_patience_seconds}",
         ]
 
 
