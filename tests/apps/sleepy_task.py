@@ -25,7 +25,7 @@ def main(cfg: DictConfig) -> TrialResult | float | None:
     if cfg.fails:
         raise RuntimeError("this task fails, as it was told to")
     if cfg.returns is not None:
-        return {"nothing": None, "nan": float("nan"), "number": cfg.x}[cfg.returns]
+        return {"nothing": None, "not_a_number": float("nan"), "number": cfg.x}[cfg.returns]
     run_dir = Path(HydraConfig.get().runtime.output_dir)
     monitor = instantiate(cfg.trial_monitor)
     quality = 1 - abs(cfg.x - 0.7) - 0.01 * (cfg.seed % 3)
