@@ -95,7 +95,7 @@ def test_wrong_input_is_told_before_the_first_trial(overrides, message, tmp_path
 @pytest.mark.parametrize(
     ("overrides", "returncode", "states"),
     [
-        (["returns=nan"], 0, [TrialState.COMPLETE] * 4),
+        (["returns=not_a_number"], 0, [TrialState.COMPLETE] * 4),
         (["returns=number"], 0, [TrialState.COMPLETE] * 4),
         (["returns=nothing", "hydra.sweeper.max_failure_rate=1"], 0, [TrialState.FAIL] * 4),
         (["fails=true", "hydra.sweeper.max_failure_rate=1"], 0, [TrialState.FAIL] * 4),

@@ -2,12 +2,15 @@
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Mapping
 
 import psutil
 
 _SECONDS_TOLERATED = 0.02  # the clock ticks of a process's start
+_SECONDS_BETWEEN_LOOKS = 2.0
+_watched: set[str] = set()
 
 
 def identity() -> str:
@@ -70,6 +73,26 @@ class Liveness:
             self._seen[sweeper] = beat, now
             return True
         return now - since < self._timeout_seconds
+
+
+def end_with(name: str) -> None:
+    """
+    End this process when another one of this host has ended: a worker whose sweeper was killed.
+
+    Nobody would hear of its run, which goes on from its checkpoint when the sweep goes on.
+
+    :param name: from ``identity``
+    """
+    if not is_here(name) or name == identity() or name in _watched:
+        return
+    _watched.add(name)
+
+    def watch() -> None:
+        while local_process(name) is not None:
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="watch the sweeper", daemon=True).start()
 
 
 def end_worker(name: str) -> None:

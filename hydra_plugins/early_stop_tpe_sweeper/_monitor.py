@@ -9,7 +9,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import Trial
 from sqlalchemy.exc import OperationalError
 
-from hydra_plugins.early_stop_tpe_sweeper._identity import identity, is_here, local_process
+from hydra_plugins.early_stop_tpe_sweeper._identity import end_with, identity
 from hydra_plugins.early_stop_tpe_sweeper._ledger import (
     CANDIDATE,
     ENDING,
@@ -61,6 +61,7 @@ class StudyMonitor:
         self._trial = Trial(study, trial_id)
         self._trial.set_user_attr(WORKER, identity())
         self._sweeper: str = self._trial.user_attrs[SWEEPER]
+        end_with(self._sweeper)
         self._cap = EpochCap(*(self._settings[key] for key in ("budget", "factor", "warm_up")))
         self._race = Race(self._settings["n_needed"], self._settings["n_allowed"])
         self._successes: list[float] = []
@@ -100,8 +101,6 @@ class StudyMonitor:
         self._trial.report(value, epoch)
 
     def _is_told_to_end(self) -> bool:
-        if is_here(self._sweeper) and local_process(self._sweeper) is None:
-            return True  # nobody would hear the result
         return bool(self._screening.user_attrs.get(ENDING + self._sweeper, False))
 
     def _learned_cap(self) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import IntDistribution
+from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.trial import Trial
 
 from experiment.metric_history import MetricHistory
@@ -74,7 +74,7 @@ class Table:
         return curve, len(last) == LAST_N and sum(last) / LAST_N >= TARGET
 
     @property
-    def space(self) -> dict[str, IntDistribution]:
+    def space(self) -> dict[str, BaseDistribution]:
         """What is searched: indices, so that order means something."""
         return {
             f"p{number}": IntDistribution(0, size - 1) for number, size in enumerate(self.sizes)

@@ -70,7 +70,8 @@ def evaluate(model: Any, env: gym.Env) -> tuple[float, float]:
     successes, distances = [], []
     for seed in range(N_GOALS):
         observation, _ = env.reset(seed=1000 + seed)
-        truncated, info = False, {}
+        truncated = False
+        info: dict[str, Any] = {}
         while not truncated:
             action, _ = model.predict(observation, deterministic=True)
             observation, _, _, truncated, info = env.step(action)
@@ -80,7 +81,7 @@ def evaluate(model: Any, env: gym.Env) -> tuple[float, float]:
     return float(np.mean(successes)), float(np.mean(distances))
 
 
-def run(task: Task, values: dict[str, float], seed: int) -> list[tuple[float, float]]:
+def run(task: Task, values: dict[str, Any], seed: int) -> list[tuple[float, float]]:
     """Train one configuration and return its evaluations."""
     model = baselines_ext.DDPG(
         "MultiInputPolicy",
