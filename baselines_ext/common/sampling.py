@@ -48,17 +48,6 @@ class GoalSelectionStrategy(Enum):
     """Any one."""
 
 
-def observation_width(store: ReplayStore) -> int:
-    """
-    Count the columns of all float observation fields.
-
-    :param store: whose observation fields come first
-    """
-    return sum(
-        store.fields[key].size for key in store.observation_keys if store.fields[key].is_float
-    )
-
-
 def draw_rows(store: ReplayStore, n: int, rng: np.random.Generator) -> Rows:
     """
     Draw transitions uniformly, with replacement; those of running episodes too.
@@ -99,7 +88,7 @@ def transitions(store: ReplayStore, rows: Rows, gamma: float) -> Batch:
 
 
 def _fetch(store: ReplayStore, rows: Rows, next_rows: Rows, gamma: float) -> Batch:
-    n, width = len(rows), observation_width(store)
+    n, width = len(rows), store.observation_width
     taken = store.matrix.take(np.concatenate((rows, next_rows)), axis=0)
     here = taken[:n]
     if ACTION in store.columns:
