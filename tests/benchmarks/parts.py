@@ -186,6 +186,7 @@ def end_to_end(setting: Setting, n_cores: int, n_rounds: int) -> dict[str, Any]:
     }
     if n_cores > 1:
         peers["native, overlap"] = overlapping_peer(setting, 1)
+        peers["native, 2 threads"] = peer("native", setting, 2)
         peers["sb3, 2 threads"] = peer("sb3", setting, 2)
     blocks = {name: made.learn for name, made in peers.items()}
     alternating(blocks, 250, 1)

@@ -3,7 +3,16 @@
 import statistics
 from typing import Any
 
-_PEERS = ("eager", "native", "native, overlap", "compile", "sb3", "sb3, 2 threads", "sbx")
+_PEERS = (
+    "eager",
+    "native",
+    "native, overlap",
+    "native, 2 threads",
+    "compile",
+    "sb3",
+    "sb3, 2 threads",
+    "sbx",
+)
 
 
 def markdown(results: dict[str, Any]) -> str:
