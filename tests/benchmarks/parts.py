@@ -189,8 +189,8 @@ def end_to_end(setting: Setting, n_cores: int, n_rounds: int) -> dict[str, Any]:
         peers["native, 2 threads"] = peer("native", setting, 2)
         peers["sb3, 2 threads"] = peer("sb3", setting, 2)
     blocks = {name: made.learn for name, made in peers.items()}
-    alternating(blocks, 250, 1)
-    return {"rounds": alternating(blocks, 250, n_rounds)}
+    alternating(blocks, 200, 1)
+    return {"rounds": alternating(blocks, 150, n_rounds)}
 
 
 def peak_memory(name: str, setting: Setting) -> float:

@@ -9,13 +9,14 @@ The machine must be idle.
 """
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -35,52 +36,47 @@ SAC = Setting("SAC")
 Results = dict[str, Any]
 
 
-def gradient_part(learner: str) -> Callable[[int], Results]:
-    def measure(n_rounds: int) -> Results:
-        results = {}
-        for env in (GOAL_ENV, FLAT_ENV):
-            for n_cores in (1, 2):
-                setting = Setting(learner, env)
-                key = f"{learner}, {'HER' if env == GOAL_ENV else 'flat'}, {n_cores} core"
-                results[key] = alone(n_cores, parts.gradient_steps, setting, n_cores, ALL, n_rounds)
-        return results
+Measured = Iterator[tuple[str, Results]]
+"""Name and result of one comparison after the other."""
+
+
+def gradient_part(learner: str) -> Callable[[int], Measured]:
+    def measure(n_rounds: int) -> Measured:
+        for env, n_cores in itertools.product((GOAL_ENV, FLAT_ENV), (1, 2)):
+            setting = Setting(learner, env)
+            key = f"{learner}, {'HER' if env == GOAL_ENV else 'flat'}, {n_cores} core"
+            yield key, alone(n_cores, parts.gradient_steps, setting, n_cores, ALL, n_rounds)
 
     return measure
 
 
-def small_part(n_rounds: int) -> Results:
+def small_part(n_rounds: int) -> Measured:
     setting = SAC._replace(batch_size=64, width=64)
     measured = alone(1, parts.gradient_steps, setting, 1, ALL, 2 * n_rounds)
-    return {"SAC 64/64, HER, 1 core": measured}
+    yield "SAC 64/64, HER, 1 core", measured
 
 
-def sampling_part(n_rounds: int) -> Results:
-    return {
-        "HER sampling, 10k of 10k": alone(1, parts.sampling, 10_000, n_rounds),
-        "HER sampling, 1M of 1M": alone(1, parts.sampling, 1_000_000, n_rounds),
-    }
+def sampling_part(n_rounds: int) -> Measured:
+    yield "HER sampling, 10k of 10k", alone(1, parts.sampling, 10_000, n_rounds)
+    yield "HER sampling, 1M of 1M", alone(1, parts.sampling, 1_000_000, n_rounds)
 
 
-def end_to_end_part(n_rounds: int) -> Results:
-    return {
-        f"FetchReach end to end, {n} core": alone(n, parts.end_to_end, SAC, n, n_rounds)
-        for n in (1, 2)
-    }
+def end_to_end_part(n_rounds: int) -> Measured:
+    for n_cores in (1, 2):
+        key = f"FetchReach end to end, {n_cores} core"
+        yield key, alone(n_cores, parts.end_to_end, SAC, n_cores, n_rounds)
 
 
-def split_part(n_rounds: int) -> Results:
-    return {"split": alone(1, parts.split, SAC, n_rounds)}
+def split_part(n_rounds: int) -> Measured:
+    yield "split", alone(1, parts.split, SAC, n_rounds)
 
 
-def memory_part(n_rounds: int) -> Results:
-    names = ("eager", "native", "compile", "sb3", "sbx")
-    return {
-        "bytes per transition": alone(1, parts.bytes_per_transition),
-        "peak memory": {name: alone(1, parts.peak_memory, name, SAC) for name in names},
-    }
+def memory_part(n_rounds: int) -> Measured:
+    yield "bytes per transition", alone(1, parts.bytes_per_transition)
+    yield "peak memory, MB", {name: alone(1, parts.peak_memory, name, SAC) for name in ALL}
 
 
-PARTS: dict[str, Callable[[int], Results]] = {
+PARTS: dict[str, Callable[[int], Measured]] = {
     "sac": gradient_part("SAC"),
     "td3": gradient_part("TD3"),
     "ddpg": gradient_part("DDPG"),
@@ -108,7 +104,8 @@ def use_cores(n: int) -> None:
 def provenance() -> str:
     command = ["git", "describe", "--always", "--dirty"]
     commit = subprocess.check_output(command, cwd=DATA.parent, text=True).strip()
-    return f"{commit}, {time.strftime('%Y-%m-%d')}, torch {th.__version__}"
+    load = f"load {os.getloadavg()[0]:.1f}"  # about 1 if nothing else ran, 2 with two cores
+    return f"{commit}, {time.strftime('%Y-%m-%d')}, torch {th.__version__}, {load}"
 
 
 def main() -> None:
@@ -121,9 +118,9 @@ def main() -> None:
         collect(env)
     results: Results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     for name in options.only:
-        measured = PARTS[name](options.rounds)
-        results |= {key: {"measured": provenance()} | value for key, value in measured.items()}
-        RESULTS.write_text(json.dumps(results, indent=1), "utf-8")
+        for key, measured in PARTS[name](options.rounds):
+            results[key] = {"measured": provenance()} | measured
+            RESULTS.write_text(json.dumps(results, indent=1), "utf-8")
     text = markdown(results)
     RESULTS.with_suffix(".md").write_text(text, "utf-8")
     sys.stdout.write(text)
