@@ -2,10 +2,10 @@
 
 import logging
 from abc import abstractmethod
+from statistics import fmean
 from typing import Any, Self
 
 import numpy as np
-import torch as th
 
 from baselines_ext.common.acting import NumpyActor, flat_observations, is_single
 from baselines_ext.common.compiled import CompiledUpdate
@@ -140,7 +140,7 @@ class LeanActorCritic(LeanOffPolicy):
             values = [getattr(loss, name) for loss in losses]
             known = [value for value in values if value is not None]
             if known:
-                means[name] = float(th.stack(known).mean())
+                means[name] = fmean(map(float, known))
         return means
 
     def predict(

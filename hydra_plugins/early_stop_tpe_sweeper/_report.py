@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
@@ -17,7 +18,7 @@ from hydra_plugins.early_stop_tpe_sweeper._search_space import SearchSpace
 from hydra_plugins.early_stop_tpe_sweeper._sweep import End, Workload
 from hydra_plugins.early_stop_tpe_sweeper._table import params_text
 from util.atomic_write import atomic_write_text
-from util.statistics import iqm_interval
+from util.statistics import bootstrap_interval, interquartile_mean
 
 log = logging.getLogger(__name__)
 
@@ -205,10 +206,10 @@ def _shown(ledger: Ledger, race: Race) -> list[Candidate]:
 
 
 def _row(one: Candidate, trial: FrozenTrial, race: Race) -> str:
-    scores = [run.score for run in one.fresh]
-    if scores:
-        middle, low, high = iqm_interval(scores)
-        fresh = f"{middle:.3f} [{low:.3f}, {high:.3f}]"
+    scores = np.array([run.score for run in one.fresh])
+    if scores.size:
+        low, high = bootstrap_interval([scores])
+        fresh = f"{interquartile_mean(scores):.3f} [{low:.3f}, {high:.3f}]"
         seeds = f"{sum(run.reached for run in one.fresh)} of {len(one.fresh)}"
     else:
         fresh, seeds = "", ""
