@@ -1,7 +1,7 @@
 """What goals of a layer are: where they lie, how observations show them, when they are reached."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium as gym
@@ -78,7 +78,8 @@ def env_goals(env: VecEnv, goals: GoalSpace, n_resets: int = 200, margin: float 
 
 def _goals_of_resets(env: VecEnv, n_resets: int) -> list[np.ndarray]:
     """Reset a fresh copy of the environment: training goes on undisturbed."""
-    copy = gym.make(env.get_attr("spec")[0])
+    spec = replace(env.get_attr("spec")[0], additional_wrappers=())
+    copy = gym.make(spec, disable_env_checker=True)
     goals = []
     for seed in range(n_resets):
         observation, _ = copy.reset(seed=seed)

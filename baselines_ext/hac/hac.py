@@ -45,18 +45,16 @@ class HAC(LayeredAlgorithm):
     :param relabelling: hindsight; None: ``HindsightRelabelling``
     :param subgoal_testing: None: ``SubgoalTesting``
     :param policy_kwargs: of all learners
-    :param stats_window_size: episodes that rollout metrics average
     :param seed: None for a random one
     :param device: of all learners
     :param update: how gradient steps are computed, see ``LeanActorCritic``
     :param overlap: make gradient steps while the environment computes
-    :param tensorboard_log: as in SB3
-    :param verbose: as in SB3
     :raises ValueError: if layers, time scales and environment do not fit together
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MultiInputPolicy": MultiInputPolicy}
     action_space: spaces.Box
+    _n_due = 0
 
     def __init__(
         self,
@@ -71,13 +69,10 @@ class HAC(LayeredAlgorithm):
         relabelling: HindsightRelabelling | None = None,
         subgoal_testing: SubgoalTesting | None = None,
         policy_kwargs: dict[str, Any] | None = None,
-        stats_window_size: int = 100,
         seed: int | None = None,
         device: str = "auto",
         update: str = "auto",
         overlap: bool = False,
-        tensorboard_log: str | None = None,
-        verbose: int = 0,
         _init_setup_model: bool = True,
     ) -> None:
         super().__init__(
@@ -85,17 +80,13 @@ class HAC(LayeredAlgorithm):
             env,
             learning_rate=0.0,  # each learner has its own
             policy_kwargs=policy_kwargs,
-            stats_window_size=stats_window_size,
-            tensorboard_log=tensorboard_log,
-            verbose=verbose,
             device=device,
             support_multi_env=True,
             seed=seed,
             supported_action_spaces=(spaces.Box,),
         )
         self.learners = {name: as_plain_partial(make) for name, make in (learners or {}).items()}
-        self.layer_classes = list(layer_classes)
-        self.time_scales = list(time_scales)
+        self.layer_classes, self.time_scales = list(layer_classes), list(time_scales)
         self.layer_arguments = {key: dict(each) for key, each in (layer_arguments or {}).items()}
         self.subgoal_space = as_plain_partial(subgoal_space or env_goals)
         self.proposal = proposal or PolicyProposal()
@@ -103,7 +94,6 @@ class HAC(LayeredAlgorithm):
         self.subgoal_testing = subgoal_testing or SubgoalTesting()
         self.update_mode = update
         self.overlap = overlap
-        self._n_due = 0
         if _init_setup_model:
             self._setup_model()
 
@@ -144,10 +134,10 @@ class HAC(LayeredAlgorithm):
         """
         assert self.env is not None
         reached = goals_of(self.env, batched(compute_reward)).reached
-        for layer in self.layers:
-            if layer.goals.reached is self.goals.reached:
-                layer.goals.reached = reached
-        self.goals.reached = reached
+        before = self.goals.reached
+        for goals in (self.goals, *(layer.goals for layer in self.layers)):
+            if goals.reached is before:
+                goals.reached = reached
 
     def set_logger(self, logger: Logger) -> None:
         """Log, the layers too: their ``train/x`` becomes ``train/layer_0/x``."""
@@ -252,13 +242,7 @@ class HAC(LayeredAlgorithm):
             return
         self._n_due = 0
         for layer in self.layers:
-            learner = layer.learner
-            every = learner.train_freq.frequency * self.n_envs
-            started = self.num_timesteps > learner.learning_starts and layer.store.n_transitions
-            if started and self.num_timesteps % every == 0:
-                learner._current_progress_remaining = self._current_progress_remaining
-                n_steps = learner.gradient_steps if learner.gradient_steps > 0 else every
-                learner.update(n_steps, learner.batch_size)
+            layer.train(self.num_timesteps, self.n_envs, self._current_progress_remaining)
 
     def predict(
         self,

@@ -199,7 +199,8 @@ class Hierarchy:
         assert start is not None
         if not layer.store.in_episode(env):
             layer.store.begin(env, layer.observe(start, goal))
-        transition = {REWARD: float(reached[index]) - 1, TERMINATED: float(reached[index])}
+        # whether a goal ends it is found out for the goal that a sample gets
+        transition = {REWARD: float(reached[index]) - 1, TERMINATED: 0.0}
         transition |= self._action(plan, index, observation, reached)
         layer.store.append(env, transition, layer.observe(observation, goal), over=done)
 

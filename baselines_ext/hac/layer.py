@@ -48,6 +48,22 @@ class Layer:
         """
         return np.asarray(self.goals.reached(achieved, desired), np.float32) - 1
 
+    def train(self, num_timesteps: int, n_envs: int, progress_remaining: float) -> None:
+        """
+        Make the gradient steps that are due.
+
+        :param num_timesteps: steps made in all environments
+        :param n_envs: environments stepped together
+        :param progress_remaining: share of the training to come, for schedules
+        """
+        learner = self.learner
+        every = learner.train_freq.frequency * n_envs  # type: ignore[union-attr]
+        started = num_timesteps > learner.learning_starts and self.store.n_transitions > 0
+        if started and num_timesteps % every == 0:
+            learner._current_progress_remaining = progress_remaining
+            n_steps = learner.gradient_steps if learner.gradient_steps > 0 else every
+            learner.update(n_steps, learner.batch_size)
+
     def observe(self, observation: Observation, goal: np.ndarray) -> dict[str, np.ndarray]:
         """
         See an observation of the environment with the layer's own goal.

@@ -61,18 +61,18 @@ def _make_learner(
         raise unknown_name("learner in layer_classes", name, agent.learners)
     make = agent.learners[name]
     own_range = getattr(make, "keywords", {}).get("target_range")
-    env = LayerEnv(agent.observation_space["observation"], goals.box, actions)
+    env = functools.partial(LayerEnv, agent.observation_space["observation"], goals.box, actions)
     is_lowest = index == len(agent.layer_classes) - 1
     learner = make(
         "MultiInputPolicy",
-        DummyVecEnv([lambda: env] * agent.n_envs),
+        DummyVecEnv([env] * agent.n_envs),
         replay_buffer_class=LayerBuffer,
         replay_buffer_kwargs={
             "relabelling": agent.relabelling,
             "testing": None if is_lowest else agent.subgoal_testing,
             "penalty": -time_scale,
         },
-        policy_kwargs=agent.policy_kwargs,
+        policy_kwargs=dict(agent.policy_kwargs or {}),  # SB3 writes into it
         seed=None if agent.seed is None else agent.seed + index,
         device=agent.device,
         update=agent.update_mode,

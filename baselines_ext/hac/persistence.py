@@ -25,11 +25,13 @@ class Memory:
     :param buffers: of the layers, highest first
     :param plans: of the running episodes, one per environment
     :param actions_of_episode: scaled, in the running episodes
+    :param last_observation: of all environments
     """
 
     buffers: list[EpisodeReplayBuffer]
     plans: list[Plan]
     actions_of_episode: list[list[np.ndarray]]
+    last_observation: Any
 
 
 class LayeredAlgorithm(BaseAlgorithm):
@@ -47,7 +49,7 @@ class LayeredAlgorithm(BaseAlgorithm):
     def replay_buffer(self) -> Memory:
         """Everything that is needed to go on, beside the model."""
         buffers = [layer.learner.replay_buffer for layer in self.layers]
-        return Memory(buffers, self.plans, self.actions_of_episode)
+        return Memory(buffers, self.plans, self.actions_of_episode, self._last_obs)
 
     def load_replay_buffer(
         self, path: str | pathlib.Path | io.BufferedIOBase, truncate_last_traj: bool = True
@@ -66,6 +68,7 @@ class LayeredAlgorithm(BaseAlgorithm):
             buffer.set_layer_reward(layer.reward)
             layer.learner.replay_buffer = buffer
         self.plans, self.actions_of_episode = memory.plans, memory.actions_of_episode
+        self._last_obs = memory.last_observation
         if truncate_last_traj:
             for env in range(self.n_envs):
                 self._forget_episode(env)
