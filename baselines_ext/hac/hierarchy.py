@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -165,6 +166,7 @@ class Hierarchy:
         reached = [
             bool(layer.goals.reached(layer.goals.achieved(observation), goal))
             for layer, goal in zip(self.layers, plan.goals, strict=True)
+            if goal is not None
         ]
         time_scales = [layer.time_scale for layer in self.layers]
         highest = highest_to_act(reached, plan.n_actions, time_scales, over=over)
@@ -200,13 +202,13 @@ class Hierarchy:
         if not layer.store.in_episode(env):
             layer.store.begin(env, layer.observe(start, goal))
         # whether a goal ends it is found out for the goal that a sample gets
-        transition = {REWARD: float(reached[index]) - 1, TERMINATED: 0.0}
+        transition: dict[str, Any] = {REWARD: float(reached[index]) - 1, TERMINATED: 0.0}
         transition |= self._action(plan, index, observation, reached)
         layer.store.append(env, transition, layer.observe(observation, goal), over=done)
 
     def _action(
         self, plan: Plan, index: int, observation: Observation, reached: Sequence[bool]
-    ) -> dict[str, np.ndarray | float]:
+    ) -> dict[str, Any]:
         """Say which action a transition shows, and whether its subgoal test was missed."""
         proposed = plan.actions[index]
         assert proposed is not None

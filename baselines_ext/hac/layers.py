@@ -6,7 +6,7 @@ from typing import Any
 
 from gymnasium import spaces
 from stable_baselines3.common.logger import Logger
-from stable_baselines3.common.type_aliases import TrainFrequencyUnit
+from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from baselines_ext.common.actor_critic import LeanActorCritic
@@ -102,11 +102,12 @@ def _check(learner: Any, index: int) -> None:
         raise ValueError(f"layer {index} must be sac, td3 or ddpg, got {type(learner).__name__}")
     if learner.n_steps != 1:
         raise ValueError(f"layer {index}: n_steps must be 1, got {learner.n_steps}")
+    assert isinstance(learner.train_freq, TrainFreq)
     if learner.train_freq.unit is not TrainFrequencyUnit.STEP:
         raise ValueError(f"layer {index}: train_freq must count steps, got {learner.train_freq}")
 
 
-class LayerLogger:
+class LayerLogger(Logger):
     """
     Puts a layer's name into the keys of what its learner records.
 
@@ -115,6 +116,7 @@ class LayerLogger:
     """
 
     def __init__(self, logger: Logger, index: int) -> None:
+        super().__init__(None, [])
         self._logger = logger
         self._prefix = f"train/layer_{index}/"
 
