@@ -10,7 +10,7 @@ from baselines_ext.common.action_noise import normal_noise, ornstein_uhlenbeck_n
 from baselines_ext.common.policy import build_policy
 from baselines_ext.ddpg.ddpg import DDPG
 from baselines_ext.dqn.dqn import DQN
-from baselines_ext.hac.goal_space import env_goals, observed_goals
+from baselines_ext.hac.goal_space import find_subgoals
 from baselines_ext.hac.hac import HAC
 from baselines_ext.hac.proposal import PolicyProposal
 from baselines_ext.hac.relabelling import HindsightRelabelling
@@ -33,9 +33,8 @@ __all__ = [
     "PolicyProposal",
     "SubgoalTesting",
     "build_policy",
-    "env_goals",
+    "find_subgoals",
     "make_her",
     "normal_noise",
-    "observed_goals",
     "ornstein_uhlenbeck_noise",
 ]

@@ -1,5 +1,6 @@
 """What goals of a layer are: where they lie, how observations show them, when they are reached."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +11,8 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 
 from baselines_ext.common.sampling import RewardFunction
+
+log = logging.getLogger(__name__)
 
 Observation = Mapping[str, np.ndarray]
 
@@ -58,7 +61,34 @@ def goals_of(env: VecEnv, compute_reward: RewardFunction) -> GoalSpace:
     return GoalSpace(box, lambda observation: observation["achieved_goal"], reached)
 
 
-def env_goals(env: VecEnv, goals: GoalSpace, n_resets: int = 200, margin: float = 0.1) -> GoalSpace:
+def find_subgoals(
+    env: VecEnv,
+    goals: GoalSpace,
+    indices: Sequence[int] | None = None,
+    low: Sequence[float] | None = None,
+    high: Sequence[float] | None = None,
+    thresholds: Sequence[float] | None = None,
+    n_resets: int = 200,
+    margin: float = 0.1,
+) -> GoalSpace:
+    """
+    Find what subgoals are: the environment's goals, or a part of the observation.
+
+    :param env: with goals
+    :param goals: its own
+    :param indices: of ``observed_goals``; None: the environment's goals
+    :param low: of ``observed_goals``
+    :param high: of ``observed_goals``
+    :param thresholds: of ``observed_goals``
+    :param n_resets: of ``env_goals``
+    :param margin: of ``env_goals``
+    """
+    if indices is None:
+        return env_goals(env, goals, n_resets, margin)
+    return observed_goals(env, goals, indices, low or [], high or [], thresholds or [])
+
+
+def env_goals(env: VecEnv, goals: GoalSpace, n_resets: int, margin: float) -> GoalSpace:
     """
     Take the environment's goals for subgoals; find bounds where it declares none.
 
@@ -72,8 +102,12 @@ def env_goals(env: VecEnv, goals: GoalSpace, n_resets: int = 200, margin: float 
     seen = np.stack(_goals_of_resets(env, n_resets))
     low, high = seen.min(axis=0), seen.max(axis=0)
     widths = np.maximum(high - low, 1e-3)
-    box = spaces.Box(low - margin * widths, high + margin * widths, dtype=np.float32)
-    return GoalSpace(box, goals.achieved, goals.reached)
+    low, high = (
+        (low - margin * widths).astype(np.float32),
+        (high + margin * widths).astype(np.float32),
+    )
+    log.info("subgoals lie between %s and %s", low.round(3).tolist(), high.round(3).tolist())
+    return GoalSpace(spaces.Box(low, high), goals.achieved, goals.reached)
 
 
 def _goals_of_resets(env: VecEnv, n_resets: int) -> list[np.ndarray]:

@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.sac.policies import MultiInputPolicy
 
 from baselines_ext.common.replay_buffer import batched, reward_function
-from baselines_ext.hac.goal_space import SubgoalSpace, env_goals, goals_of
+from baselines_ext.hac.goal_space import SubgoalSpace, find_subgoals, goals_of
 from baselines_ext.hac.hierarchy import Hierarchy, Plan, Tally
 from baselines_ext.hac.layer import unscaled
 from baselines_ext.hac.layers import LayerLogger, LearnerMaker, as_plain_partial, make_layers
@@ -88,7 +88,7 @@ class HAC(LayeredAlgorithm):
         self.learners = {name: as_plain_partial(make) for name, make in (learners or {}).items()}
         self.layer_classes, self.time_scales = list(layer_classes), list(time_scales)
         self.layer_arguments = {key: dict(each) for key, each in (layer_arguments or {}).items()}
-        self.subgoal_space = as_plain_partial(subgoal_space or env_goals)
+        self.subgoal_space = as_plain_partial(subgoal_space or find_subgoals)
         self.proposal = proposal or PolicyProposal()
         self.relabelling = relabelling or HindsightRelabelling()
         self.subgoal_testing = subgoal_testing or SubgoalTesting()
