@@ -10,6 +10,11 @@ from baselines_ext.common.action_noise import normal_noise, ornstein_uhlenbeck_n
 from baselines_ext.common.policy import build_policy
 from baselines_ext.ddpg.ddpg import DDPG
 from baselines_ext.dqn.dqn import DQN
+from baselines_ext.hac.goal_space import find_subgoals
+from baselines_ext.hac.hac import HAC
+from baselines_ext.hac.proposal import PolicyProposal
+from baselines_ext.hac.relabelling import HindsightRelabelling
+from baselines_ext.hac.subgoal_testing import SubgoalTesting
 from baselines_ext.her.her import make_her
 from baselines_ext.ppo.ppo import PPO
 from baselines_ext.sac.sac import SAC
@@ -19,11 +24,16 @@ from baselines_ext.tqc.tqc import TQC
 __all__ = [
     "DDPG",
     "DQN",
+    "HAC",
     "PPO",
     "SAC",
     "TD3",
     "TQC",
+    "HindsightRelabelling",
+    "PolicyProposal",
+    "SubgoalTesting",
     "build_policy",
+    "find_subgoals",
     "make_her",
     "normal_noise",
     "ornstein_uhlenbeck_noise",

@@ -19,11 +19,10 @@ import hydra.utils
 import numpy as np
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from interface.errors import UserError
-from interface.learner import Resumable
+from interface.learner import Remembers, Resumable
 from util.atomic_write import atomic_path
 
 log = logging.getLogger(__name__)
@@ -76,7 +75,7 @@ def save_checkpoint(path: Path, model: BaseAlgorithm, epoch: int, *, resumable: 
                 _write_pickle(archive, _NORMALIZATION, env)
             if resumable:
                 _write_pickle(archive, _RANDOM_STATE, _random_state(model))
-                if isinstance(model, OffPolicyAlgorithm):
+                if isinstance(model, Remembers):
                     _write_pickle(archive, _REPLAY_BUFFER, model.replay_buffer)
 
 
@@ -144,7 +143,7 @@ def _load_resumable(path: Path, model: BaseAlgorithm) -> None:
         if _RANDOM_STATE not in archive.namelist():
             raise UserError(f"{path} holds an agent, but not what is needed to go on training")
         exact = isinstance(model, Resumable)
-        if isinstance(model, OffPolicyAlgorithm):
+        if isinstance(model, Remembers):
             content = io.BytesIO(archive.read(_REPLAY_BUFFER))
             model.load_replay_buffer(content, truncate_last_traj=not exact)
         if isinstance(model, Resumable) and not model.resume_episodes():

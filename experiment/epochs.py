@@ -22,6 +22,7 @@ from experiment.rendering import render_episodes
 from experiment.run_directory import BEST, EVALUATIONS
 from experiment.tracking import Tracker
 from interface.errors import unknown_name
+from interface.learner import MeasuresEvaluations
 from interface.metrics import EVAL_RETURN, EVAL_SUCCESS_RATE
 from interface.result import Status
 from interface.run_files import LAST
@@ -77,6 +78,8 @@ class EpochEnd:
         """
         check_weights(model)
         metrics = summarize(evaluate(model, self.env, self.cfg.n_test_rollouts))
+        if isinstance(model, MeasuresEvaluations):
+            metrics |= model.evaluation_metrics()
         self._log(model, metrics)
         epoch = len(self.history.epochs)
         if self._is_best():

@@ -35,3 +35,27 @@ class ChoosesUpdate(Protocol):
 
     update_used: str
     """The one in use."""
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """An algorithm that learns from what it has seen before; SB3's off-policy algorithms do."""
+
+    replay_buffer: Any
+    """What it has seen."""
+
+    def load_replay_buffer(self, path: Any, truncate_last_traj: bool = True) -> None:
+        """
+        Take what was saved.
+
+        :param path: a file with the pickle of ``replay_buffer``
+        :param truncate_last_traj: take running episodes for truncated
+        """
+
+
+@runtime_checkable
+class MeasuresEvaluations(Protocol):
+    """An algorithm that has more to say of an evaluation than its episodes tell."""
+
+    def evaluation_metrics(self) -> dict[str, float]:
+        """Sum up what happened since the last call, by metric key."""

@@ -14,6 +14,8 @@ from interface.errors import UserError
 from interface.result import Status
 from tests.running import TINY, TINY_HER, train
 
+HAC = ["algorithm=hac", "algorithm.time_scales=[-1,5]", "algorithm.learners.sac.learning_starts=50"]
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -56,9 +58,11 @@ def test_a_restored_run_goes_on(tmp_path: Path):
         ["overlap=true", "n_threads=1"],
         ["overlap=false", "n_threads=1", "algorithm.layer_classes=[td3]"],
         ["env.n_envs=2", "overlap=false", "n_threads=1"],
-        ["env=FetchReach-v4", "overlap=true", "n_threads=2", "policy=default", "update=eager"],
+        ["env=FetchReach-v4", "overlap=true", "n_threads=1", "update=eager"],
+        [*HAC, "overlap=false", "n_threads=1"],
+        [*HAC, "overlap=true", "n_threads=1", "env.n_envs=2", "algorithm.layer_classes=[td3,sac]"],
     ],
-    ids=["sac overlapped", "td3", "two envs", "Fetch"],
+    ids=["sac overlapped", "td3", "two envs", "Fetch", "hac", "hac, two envs, overlapped"],
 )
 def test_a_restored_run_is_the_uninterrupted_one(changes: list[str], tmp_path: Path):
     """Bit by bit, in mid-episode too: metrics, weights, optimiser, hindsight goals and noise."""

@@ -64,7 +64,7 @@ def test_each_option_of_the_other_groups_composes(group: str, tmp_path: Path):
 def test_command_line_wins_over_preset(tmp_path: Path):
     with hydra_main(["env=FetchReach-v4", "n_epochs=7"], tmp_path) as cfg:
         assert cfg.n_epochs == 7
-        assert cfg.eval_after_n_steps == 1000
+        assert cfg.eval_after_n_steps == 500
 
 
 def test_preset_by_path(tmp_path: Path):

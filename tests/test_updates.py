@@ -136,6 +136,47 @@ def test_200_steps_in_float64(name: str, mode: str, in_float64: None):
         assert float(ours.log_ent_coef) == pytest.approx(float(theirs.log_ent_coef), abs=1e-10)
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_targets_stay_in_their_range(name: str, mode: str, in_float64: None):
+    """In every mode: the critics of an impossible range learn its border, by equal steps."""
+    skip_without_compiler(mode)
+    batches = [random_batch(np.random.default_rng(i)) for i in range(20)]
+    arguments: dict[str, Any] = {"target_range": [3.0, 4.0]}
+    if name == "SAC":
+        arguments |= {"ent_coef": 0.1, "entropy_in_targets": False}
+    constant = [
+        batch._replace(rewards=batch.rewards * 0 + 3, discounts=batch.discounts * 0)
+        for batch in batches
+    ]
+    bounded = model(baselines_ext, name, update=mode, **arguments)
+    plain = model(baselines_ext, name, update="eager", **arguments)
+    reference = model(baselines_ext, name, update="eager", **(arguments | {"target_range": None}))
+    train_on(bounded, batches)
+    train_on(plain, batches)
+    train_on(reference, constant)
+    assert largest_difference(bounded, plain) < 1e-10
+    assert largest_difference(bounded, reference) < 1e-10
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_entropy_can_stay_out_of_the_targets(mode: str, in_float64: None):
+    """Then targets are those of a policy without entropy."""
+    skip_without_compiler(mode)
+    batch = random_batch(np.random.default_rng(0))
+    ours = model(baselines_ext, "SAC", update=mode, ent_coef=0.3, entropy_in_targets=False)
+    without = model(baselines_ext, "SAC", update="eager", ent_coef=0.0)
+    train_on(ours, [batch])
+    train_on(without, [batch])
+    critics = [made.critic.state_dict() for made in (ours, without)]
+    assert max(float((critics[0][key] - critics[1][key]).abs().max()) for key in critics[0]) < 1e-12
+
+
+def test_what_only_lean_updates_can_needs_a_plain_policy():
+    with pytest.raises(ValueError, match=r"need a policy of plain .*: it uses gSDE"):
+        baselines_ext.SAC("MlpPolicy", gym.make("Pendulum-v1"), use_sde=True, target_range=[-1, 0])
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

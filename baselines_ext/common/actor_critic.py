@@ -2,16 +2,20 @@
 
 import logging
 from abc import abstractmethod
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Any, Self
 
 import numpy as np
+from stable_baselines3.common.noise import ActionNoise
 
 from baselines_ext.common.acting import NumpyActor, flat_observations, is_single
 from baselines_ext.common.compiled import CompiledUpdate
+from baselines_ext.common.network_inputs import NetworkInputs
 from baselines_ext.common.networks import NotPlainError
 from baselines_ext.common.off_policy import LeanOffPolicy
-from baselines_ext.common.tensors import TensorBatch
+from baselines_ext.common.sampling import observations_of
+from baselines_ext.common.tensors import TensorBatch, as_target_range
 from baselines_ext.native.build import Ops, native_ops
 from interface.errors import unknown_name
 
@@ -29,41 +33,71 @@ class LeanActorCritic(LeanOffPolicy):
     :param update: how gradient steps are computed, with equal results: ``eager``; ``native``, in
         C++, built by itself where there is a compiler; ``compile``, as one graph, which pays on
         a GPU; ``auto``: native on the CPU where possible, else eager
+    :param target_range: least and greatest value that critics shall predict; None: unbounded
+    :param relative_goals: networks read the way to the goal instead of the goal
+    :param normalize_inputs: networks read inputs scaled by the statistics of the warm-up
+    :param random_share: of actions in training that are uniformly random, in [0, 1]
     :param keywords: of ``LeanOffPolicy`` and the SB3 class
-    :raises ValueError: for another ``update``
+    :raises ValueError: for another ``update``, an empty range, or relative goals without goals
     """
 
     _update: Any = None
     _numpy_actor: NumpyActor | None = None
 
-    def __init__(self, *arguments: Any, update: str = "auto", **keywords: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        update: str = "auto",
+        target_range: Sequence[float] | None = None,
+        relative_goals: bool = False,
+        normalize_inputs: bool = False,
+        random_share: float = 0.0,
+        **keywords: Any,
+    ) -> None:
         if update not in UPDATES:
             raise unknown_name("update", update, UPDATES)
         self.update_mode = update
+        self.target_range = as_target_range(target_range)
+        self.relative_goals = relative_goals
+        self.normalize_inputs = normalize_inputs
+        self.random_share = random_share
         super().__init__(*arguments, **keywords)
 
     def _setup_model(self) -> None:
         super()._setup_model()
-        self._link()
+        self.inputs = NetworkInputs(
+            self.observation_space, relative=self.relative_goals, scaled=self.normalize_inputs
+        )
+        self.link()
+
+    @property
+    def _needs_lean_update(self) -> bool:
+        """Whether something was asked for that SB3's own update cannot."""
+        return self.target_range is not None or self.inputs.changes
 
     def set_parameters(self, *arguments: Any, **keywords: Any) -> None:
         """Load parameters as SB3 does; then our tensors are made from SB3's again."""
         super().set_parameters(*arguments, **keywords)
-        self._link()
+        self.link()
 
     @classmethod
     def load(cls, *arguments: Any, **keywords: Any) -> Self:
         """Load a model as SB3 does, which replaces tensors after ``set_parameters``."""
         model = super().load(*arguments, **keywords)
-        model._link()
+        model.link()
         return model
 
-    def _link(self) -> None:
+    def link(self) -> None:
         """Make the lean update from SB3's modules and optimisers, if they are plain enough."""
         self._numpy_actor = None
         try:
             self._update = self._make_update(None)
         except NotPlainError as reason:
+            if self._needs_lean_update:
+                raise ValueError(
+                    "target_range, relative_goals, normalize_inputs and entropy_in_targets need a "
+                    f"policy of plain multi-layer perceptrons: {reason}"
+                ) from reason
             log.info("updates are SB3's own: %s", reason)
             self._update = None
             self.update_used = "sb3"
@@ -116,6 +150,8 @@ class LeanActorCritic(LeanOffPolicy):
         if self._update is None:
             super().update(gradient_steps, batch_size)
             return
+        if not self.inputs.ready:
+            self.inputs.learn(observations_of(self.replay_buffer.store))
         for name, value in self._lean_update(gradient_steps, batch_size).items():
             self.logger.record(f"train/{name}", value)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
@@ -125,6 +161,10 @@ class LeanActorCritic(LeanOffPolicy):
 
     def _sample_tensors(self, batch_size: int) -> TensorBatch:
         batch = self.replay_buffer.sample_batch(batch_size, self._vec_normalize_env)
+        batch = batch._replace(
+            observations=self.inputs(batch.observations),
+            next_observations=self.inputs(batch.next_observations),
+        )
         return TensorBatch.from_numpy(batch, self.device)
 
     def _means(self, losses: list[Any]) -> dict[str, float]:
@@ -160,19 +200,63 @@ class LeanActorCritic(LeanOffPolicy):
         :return: actions in the environment's range, and the state
         """
         if self._numpy_actor is None:
-            return super().predict(observation, state, episode_start, deterministic)
-        flat = flat_observations(self.observation_space, observation)
-        scaled = self._act_in_numpy(self._numpy_actor, flat, deterministic=deterministic)
-        actions = self._unscale(scaled).reshape(-1, *self.action_space.shape)  # type: ignore[misc]
+            seen = self.inputs.of_observation(observation)
+            return super().predict(seen, state, episode_start, deterministic)
+        scaled = self._act(self._numpy_actor, observation, deterministic=deterministic)
+        actions = self._unscale(scaled)
         single = is_single(self.observation_space, observation)
         return (actions[0] if single else actions), state
 
-    def _explore(self) -> np.ndarray:
-        if self._numpy_actor is None:
-            return super()._explore()
-        flat = flat_observations(self.observation_space, self._last_obs)
-        scaled = self._act_in_numpy(self._numpy_actor, flat, deterministic=False)
+    def _act(self, actor: NumpyActor, observations: Any, *, deterministic: bool) -> np.ndarray:
+        flat = self.inputs(flat_observations(self.observation_space, observations))
+        scaled = self._act_in_numpy(actor, flat, deterministic=deterministic)
         return scaled.reshape(-1, *self.action_space.shape)  # type: ignore[misc]
+
+    def _sample_action(
+        self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if self.use_sde and self.use_sde_at_warmup:
+            return super()._sample_action(learning_starts, action_noise, n_envs)
+        random = self.num_timesteps < learning_starts
+        scaled = self.explore(self._last_obs, n_envs, random=random)
+        return self._unscale(scaled), scaled
+
+    def explore(self, observations: Any, n: int, *, random: bool = False) -> np.ndarray:
+        """
+        Choose actions as in training: the policy's with noise, a share of them at random.
+
+        :param observations: a batch
+        :param n: its size
+        :param random: all of them uniformly at random
+        :return: (n, A) in [-1, 1]
+        """
+        if random:
+            scaled = self._uniform_actions(n)
+        else:
+            scaled = self.scaled_actions(observations, deterministic=False)
+        if self.action_noise is not None:
+            scaled = np.clip(scaled + self.action_noise(), -1, 1).astype(np.float32)
+        if self.random_share > 0 and not random:
+            replaced = self.rng.random(n) < self.random_share
+            scaled[replaced] = self._uniform_actions(n)[replaced]
+        return scaled
+
+    def _uniform_actions(self, n: int) -> np.ndarray:
+        shape = (n, *self.action_space.shape)  # type: ignore[misc]
+        return self.rng.uniform(-1, 1, shape).astype(np.float32)
+
+    def scaled_actions(self, observations: Any, *, deterministic: bool) -> np.ndarray:
+        """
+        Choose actions by the policy.
+
+        :param observations: a batch
+        :param deterministic: the policy's mode instead of a sample
+        :return: (B, A) in [-1, 1]
+        """
+        if self._numpy_actor is None:
+            actions, _ = self.predict(observations, deterministic=deterministic)
+            return self.policy.scale_action(actions)
+        return self._act(self._numpy_actor, observations, deterministic=deterministic)
 
     def _excluded_save_params(self) -> list[str]:
         """Leave out what is made from SB3's modules."""

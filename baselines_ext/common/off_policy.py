@@ -50,7 +50,7 @@ class LeanOffPolicy(OffPolicyAlgorithm):
             self.action_noise = resolve_noise(self.action_noise, int(self.action_space.shape[0]))
         if self.replay_buffer_class is None:
             self.replay_buffer_class = EpisodeReplayBuffer
-        if self.replay_buffer_class is EpisodeReplayBuffer:
+        if issubclass(self.replay_buffer_class, EpisodeReplayBuffer):
             returns = {"n_steps": self.n_steps, "gamma": self.gamma}
             self.replay_buffer_kwargs = {**self.replay_buffer_kwargs, **returns}
         super()._setup_model()

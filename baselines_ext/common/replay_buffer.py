@@ -16,6 +16,7 @@ from baselines_ext.common.fields import (
     REWARD,
     TERMINATED,
     WHOLE_OBSERVATION,
+    Field,
     action_field,
     by_field,
     observation_fields,
@@ -26,6 +27,7 @@ from baselines_ext.common.sampling import (
     GoalSelectionStrategy,
     RewardFunction,
     draw_rows,
+    end_at_goals,
     n_step_transitions,
     relabel,
 )
@@ -51,7 +53,9 @@ class EpisodeReplayBuffer(ReplayBuffer):
     :param gamma: discount factor of the returns, in [0, 1]
     :param n_sampled_goal: relabelled transitions per real one; 0 for none (HER)
     :param goal_selection_strategy: ``future``, ``final`` or ``episode``
-    :raises ValueError: for an unknown strategy
+    :param goals_terminate: no rewards are counted on after a goal is reached
+    :param extra_fields: of a transition, in the store
+    :raises ValueError: for an unknown strategy, or goals that terminate within n-step returns
     :raises MemoryError: if the machine has not enough memory, naming the size
     """
 
@@ -68,6 +72,8 @@ class EpisodeReplayBuffer(ReplayBuffer):
         gamma: float = 0.99,
         n_sampled_goal: int = 0,
         goal_selection_strategy: str = "future",
+        goals_terminate: bool = False,
+        extra_fields: Mapping[str, Field] | None = None,
     ) -> None:
         BaseBuffer.__init__(self, buffer_size, observation_space, action_space, device, n_envs)
         self.optimize_memory_usage = optimize_memory_usage
@@ -78,9 +84,16 @@ class EpisodeReplayBuffer(ReplayBuffer):
         if goal_selection_strategy not in strategies:
             raise unknown_name("goal_selection_strategy", goal_selection_strategy, strategies)
         self.strategy = GoalSelectionStrategy(goal_selection_strategy)
+        if goals_terminate and n_steps > 1:
+            raise ValueError(f"goals_terminate goes with n_steps=1, got n_steps={n_steps}")
         self.relabelled_share = n_sampled_goal / (n_sampled_goal + 1)
+        self.goals_terminate = goals_terminate
         self.store = ReplayStore(
-            buffer_size, observation_fields(observation_space), action_field(action_space), n_envs
+            buffer_size,
+            observation_fields(observation_space),
+            action_field(action_space),
+            n_envs,
+            extra_fields,
         )
         self.rng = np.random.default_rng(0)
         """Source of randomness of ``sample``; the learner replaces it by its own."""
@@ -92,7 +105,7 @@ class EpisodeReplayBuffer(ReplayBuffer):
 
         :param env: training environments; the first one's ``compute_reward`` is called
         """
-        if self.relabelled_share > 0:
+        if self.relabelled_share > 0 or self.goals_terminate:
             self._compute_reward = reward_function(env)
 
     def set_reward_function(self, compute_reward: Callable[..., Any]) -> None:
@@ -152,6 +165,9 @@ class EpisodeReplayBuffer(ReplayBuffer):
             batch = relabel(
                 self.store, batch, n_relabelled, self.strategy, self._compute_reward, self.rng
             )
+        if self.goals_terminate:
+            assert self._compute_reward is not None
+            end_at_goals(self.store, batch, self._compute_reward)
         return batch if env is None else normalized_batch(self.store, batch, env)
 
     def sample(  # type: ignore[override]

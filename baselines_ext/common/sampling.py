@@ -48,6 +48,16 @@ class GoalSelectionStrategy(Enum):
     """Any one."""
 
 
+def observations_of(store: ReplayStore) -> np.ndarray:
+    """
+    Copy all observations from which an action was taken.
+
+    :param store: to read
+    :return: (rows, W)
+    """
+    return store.matrix[store.has_action, : store.observation_width]
+
+
 def draw_rows(store: ReplayStore, n: int, rng: np.random.Generator) -> Rows:
     """
     Draw transitions uniformly, with replacement; those of running episodes too.
@@ -181,3 +191,15 @@ def relabel(
     achieved = batch.next_observations[:n_relabelled, store.columns["achieved_goal"]]
     batch.rewards[:n_relabelled] = compute_reward(achieved, goals)
     return batch
+
+
+def end_at_goals(store: ReplayStore, batch: Batch, compute_reward: RewardFunction) -> None:
+    """
+    Count on nothing after a goal: discount 0 where the reward is that of the goal itself.
+
+    :param store: that the batch comes from
+    :param batch: its discounts are changed
+    :param compute_reward: of the environment, sparse
+    """
+    goal = batch.observations[:1, store.columns["desired_goal"]]
+    batch.discounts[batch.rewards >= compute_reward(goal, goal)] = 0

@@ -1,11 +1,32 @@
 """Batches as tensors."""
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
 import torch as th
 
 from baselines_ext.common.sampling import Batch
+
+TargetRange = tuple[float, float]
+"""Least and greatest value that critics shall predict."""
+
+UNBOUNDED: TargetRange = (-math.inf, math.inf)
+
+
+def as_target_range(values: Sequence[float] | None) -> TargetRange | None:
+    """
+    Check a range that a config gives.
+
+    :param values: least and greatest, or None
+    :raises ValueError: if it holds no value
+    """
+    if values is None:
+        return None
+    if len(values) != 2 or not values[0] < values[1]:
+        raise ValueError(f"target_range must be [least, greatest], got {list(values)}")
+    return float(values[0]), float(values[1])
 
 
 class TensorBatch(NamedTuple):

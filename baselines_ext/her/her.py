@@ -18,6 +18,7 @@ def make_her(
     layer_classes: Sequence[str] = ("sac",),
     n_sampled_goal: int = 4,
     goal_selection_strategy: str = "future",
+    goals_terminate: bool = False,
     **arguments: Any,
 ) -> OffPolicyAlgorithm:
     """
@@ -29,6 +30,8 @@ def make_her(
     :param layer_classes: exactly one name of ``learners``
     :param n_sampled_goal: relabelled transitions per real one, at least 0
     :param goal_selection_strategy: ``future``, ``final`` or ``episode``
+    :param goals_terminate: no rewards are counted on after a goal is reached, as in ``hac``; for
+        sparse rewards
     :param arguments: further arguments of the learner
     :return: the learner itself, an ordinary SB3 algorithm
     :raises ValueError: if there is no such strategy, or not exactly one layer
@@ -42,6 +45,7 @@ def make_her(
         replay_buffer_kwargs={
             "n_sampled_goal": n_sampled_goal,
             "goal_selection_strategy": goal_selection_strategy,
+            "goals_terminate": goals_terminate,
         },
         **arguments,
     )

@@ -116,8 +116,8 @@ Tensors joined(at::TensorList actor) {
 Tensors sac_step(at::TensorList actor, at::TensorList critic, at::TensorList target,
                  at::TensorList actor_state, at::TensorList critic_state, at::TensorList alpha,
                  at::TensorList batch, const Tensor& noise, const Tensor& next_noise, int64_t n,
-                 bool relu, double rate, at::ArrayRef<double> betas_and_eps,
-                 double target_entropy) {
+                 bool relu, double rate, at::ArrayRef<double> betas_and_eps, double target_entropy,
+                 bool entropy_in_targets, at::ArrayRef<double> range) {
   const Tensors policy_parameters = joined(actor);
   Mlp policy{policy_parameters, relu}, next_policy{policy_parameters, relu};
   auto critics = ensemble(critic, n, relu), targets = ensemble(target, n, relu);
@@ -131,7 +131,9 @@ Tensors sac_step(at::TensorList actor, at::TensorList critic, at::TensorList tar
   }
   const Sample next = sample(next_policy, batch[3], next_noise);
   const Tensor next_values = values(targets, at::cat({batch[3], next.actions}, 1)).amin(1, true);
-  const Tensor goals = batch[2] + batch[4] * (next_values - coefficient * next.log_prob);
+  const Tensor future =
+      entropy_in_targets ? next_values - coefficient * next.log_prob : next_values;
+  const Tensor goals = (batch[2] + batch[4] * future).clamp_(range[0], range[1]);
   const Tensor critic_loss = critic_step(critics, at::cat({batch[0], batch[1]}, 1), goals, 0.5,
                                          critic, critic_state, rate, betas_and_eps);
   const Tensor all = values(critics, at::cat({batch[0], s.actions}, 1));
@@ -160,14 +162,15 @@ Tensors sac_step(at::TensorList actor, at::TensorList critic, at::TensorList tar
 Tensors td3_step(at::TensorList actor, at::TensorList actor_target, at::TensorList critic,
                  at::TensorList target, at::TensorList actor_state, at::TensorList critic_state,
                  at::TensorList batch, const Tensor& noise, int64_t n, bool relu, double rate,
-                 at::ArrayRef<double> betas_and_eps, bool update_actor) {
+                 at::ArrayRef<double> betas_and_eps, bool update_actor,
+                 at::ArrayRef<double> range) {
   Mlp policy{actor, relu}, next_policy{actor_target, relu};
   auto critics = ensemble(critic, n, relu), targets = ensemble(target, n, relu);
   const Tensor next_actions = (next_policy.forward(batch[3]).tanh_() + noise).clamp_(-1, 1);
   const Tensor next_values = values(targets, at::cat({batch[3], next_actions}, 1)).amin(1, true);
-  Tensors results = {critic_step(critics, at::cat({batch[0], batch[1]}, 1),
-                                 batch[2] + batch[4] * next_values, 1.0, critic, critic_state,
-                                 rate, betas_and_eps)};
+  const Tensor goals = (batch[2] + batch[4] * next_values).clamp_(range[0], range[1]);
+  Tensors results = {critic_step(critics, at::cat({batch[0], batch[1]}, 1), goals, 1.0, critic,
+                                 critic_state, rate, betas_and_eps)};
   if (!update_actor) return results;
   const Tensor actions = policy.forward(batch[0]).tanh();
   const Tensor q = critics[0].forward(at::cat({batch[0], actions}, 1));

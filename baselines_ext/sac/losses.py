@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch as th
 
 from baselines_ext.common.networks import Network, forward, values_of
-from baselines_ext.common.tensors import TensorBatch
+from baselines_ext.common.tensors import TargetRange, TensorBatch
 
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 """Bounds of the policy's log standard deviation, as in SB3."""
@@ -61,7 +61,8 @@ def target_values(
     critic_target: Sequence[Network],
     batch: TensorBatch,
     noise: th.Tensor,
-    ent_coef: th.Tensor,
+    ent_coef: th.Tensor | None,
+    target_range: TargetRange,
 ) -> th.Tensor:
     """
     Compute what the critics shall predict (equations 2 and 3).
@@ -70,12 +71,15 @@ def target_values(
     :param critic_target: slowly following critics
     :param batch: of B transitions
     :param noise: (B, A), standard normal
-    :param ent_coef: entropy coefficient alpha
+    :param ent_coef: entropy coefficient alpha; None: values hold no entropy
+    :param target_range: of what can be
     :return: (B, 1)
     """
     actions, log_prob = sample_actions(actor, batch.next_observations, noise)
     values = values_of(critic_target, batch.next_observations, actions).amin(dim=1, keepdim=True)
-    return batch.rewards + batch.discounts * (values - ent_coef * log_prob)
+    if ent_coef is not None:
+        values = values - ent_coef * log_prob
+    return (batch.rewards + batch.discounts * values).clamp(*target_range)
 
 
 def critic_loss(critics: Sequence[Network], batch: TensorBatch, targets: th.Tensor) -> th.Tensor:

@@ -1,5 +1,7 @@
 """One gradient step of SAC in C++."""
 
+from typing import Any
+
 import torch as th
 from stable_baselines3.sac.policies import SACPolicy
 
@@ -16,11 +18,14 @@ class NativeSacUpdate(SacUpdate):
     :param policy: of plain multi-layer perceptrons
     :param ent_coef: fixed or learned
     :param ops: from ``native.build``
+    :param options: of ``SacUpdate``
     :raises NotPlainError: if the policy holds anything else
     """
 
-    def __init__(self, policy: SACPolicy, ent_coef: EntropyCoefficient, ops: Ops) -> None:
-        super().__init__(policy, ent_coef)
+    def __init__(
+        self, policy: SACPolicy, ent_coef: EntropyCoefficient, ops: Ops, **options: Any
+    ) -> None:
+        super().__init__(policy, ent_coef, **options)
         self._ops = ops
         self._networks = (
             [parameter.detach() for parameter in self.actor_adam.parameters],
@@ -53,5 +58,7 @@ class NativeSacUpdate(SacUpdate):
             float(learning_rate),
             self._betas_and_eps,
             self.ent_coef.target_entropy,
+            self.entropy_in_targets,
+            self.target_range,
         )
         return SacLosses(critic_loss, actor_loss, ent_coef, *(ent_coef_loss or [None]))

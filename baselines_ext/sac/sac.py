@@ -1,11 +1,14 @@
 """Soft Actor-Critic with lean updates (https://arxiv.org/abs/1812.05905)."""
 
+from typing import Any
+
 import numpy as np
 import stable_baselines3 as sb3
 from gymnasium import spaces
 
 from baselines_ext.common.acting import NumpyActor
 from baselines_ext.common.actor_critic import LeanActorCritic
+from baselines_ext.common.tensors import UNBOUNDED
 from baselines_ext.native.build import Ops
 from baselines_ext.sac.losses import LOG_STD_MAX, LOG_STD_MIN
 from baselines_ext.sac.native_update import NativeSacUpdate
@@ -15,9 +18,24 @@ from interface.capabilities import needs
 
 @needs(action_spaces=(spaces.Box,))
 class SAC(LeanActorCritic, sb3.SAC):
-    """SB3's SAC: the same results from the same seed, sooner."""
+    """
+    SB3's SAC: the same results from the same seed, sooner.
+
+    :param arguments: of the SB3 class
+    :param entropy_in_targets: whether values hold the entropy to come, as in the paper; False:
+        entropy counts in the actor's loss alone, so that values stay those of the rewards
+    :param keywords: of ``LeanActorCritic`` and the SB3 class
+    """
 
     _update: SacUpdate | None
+
+    def __init__(self, *arguments: Any, entropy_in_targets: bool = True, **keywords: Any) -> None:
+        self.entropy_in_targets = entropy_in_targets
+        super().__init__(*arguments, **keywords)
+
+    @property
+    def _needs_lean_update(self) -> bool:
+        return super()._needs_lean_update or not self.entropy_in_targets
 
     def _make_update(self, ops: Ops | None) -> SacUpdate:
         fixed = None if self.log_ent_coef is not None else self.ent_coef_tensor
@@ -25,9 +43,13 @@ class SAC(LeanActorCritic, sb3.SAC):
         ent_coef = EntropyCoefficient(
             fixed, self.log_ent_coef, self.ent_coef_optimizer, target_entropy
         )
+        options: dict[str, Any] = {
+            "entropy_in_targets": self.entropy_in_targets,
+            "target_range": self.target_range or UNBOUNDED,
+        }
         if ops is not None:
-            return NativeSacUpdate(self.policy, ent_coef, ops)
-        return SacUpdate(self.policy, ent_coef)
+            return NativeSacUpdate(self.policy, ent_coef, ops, **options)
+        return SacUpdate(self.policy, ent_coef, **options)
 
     def _lean_update(self, gradient_steps: int, batch_size: int) -> dict[str, float]:
         assert self._update is not None

@@ -15,7 +15,7 @@ from baselines_ext.common.networks import (
     parameters_of,
     require_flat_features,
 )
-from baselines_ext.common.tensors import TensorBatch
+from baselines_ext.common.tensors import UNBOUNDED, TargetRange, TensorBatch
 from baselines_ext.sac.losses import (
     Actor,
     actor_loss,
@@ -91,10 +91,19 @@ class SacUpdate:
 
     :param policy: of plain multi-layer perceptrons
     :param ent_coef: fixed or learned
+    :param entropy_in_targets: whether values hold the entropy to come, or the actor's loss alone
+    :param target_range: of what critics shall predict
     :raises NotPlainError: if the policy holds anything else
     """
 
-    def __init__(self, policy: SACPolicy, ent_coef: EntropyCoefficient) -> None:
+    def __init__(
+        self,
+        policy: SACPolicy,
+        ent_coef: EntropyCoefficient,
+        *,
+        entropy_in_targets: bool = True,
+        target_range: TargetRange = UNBOUNDED,
+    ) -> None:
         if policy.actor.use_sde or policy.share_features_extractor:
             raise NotPlainError("it uses gSDE or shares its features")
         for network in (policy.actor, policy.critic, policy.critic_target):
@@ -104,6 +113,8 @@ class SacUpdate:
         self.critic = critics_of(policy.critic, activation)
         self.critic_target = critics_of(policy.critic_target, activation)
         self.ent_coef = ent_coef
+        self.entropy_in_targets = entropy_in_targets
+        self.target_range = target_range
         self.device = policy.device
         self.actor_adam = LeanAdam(policy.actor.optimizer, self.actor.parameters)
         self.critic_adam = LeanAdam(policy.critic.optimizer, parameters_of(self.critic))
@@ -121,7 +132,14 @@ class SacUpdate:
         ent_coef, ent_coef_loss = self.ent_coef.step(log_prob, learning_rate)
         with th.no_grad():
             next_noise = th.randn_like(batch.actions)
-            targets = target_values(self.actor, self.critic_target, batch, next_noise, ent_coef)
+            targets = target_values(
+                self.actor,
+                self.critic_target,
+                batch,
+                next_noise,
+                ent_coef if self.entropy_in_targets else None,
+                self.target_range,
+            )
         loss = critic_loss(self.critic, batch, targets)
         gradients = th.autograd.grad(loss, self.critic_adam.parameters)
         self.critic_adam.step(gradients, learning_rate)

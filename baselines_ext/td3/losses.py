@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch as th
 
 from baselines_ext.common.networks import Network, forward, values_of
-from baselines_ext.common.tensors import TensorBatch
+from baselines_ext.common.tensors import TargetRange, TensorBatch
 
 
 def policy_actions(actor: Network, observations: th.Tensor) -> th.Tensor:
@@ -24,6 +24,7 @@ def target_values(
     critic_target: Sequence[Network],
     batch: TensorBatch,
     noise: th.Tensor,
+    target_range: TargetRange,
 ) -> th.Tensor:
     """
     Compute what the critics shall predict: clipped double Q-learning, smoothed (sections 4.2, 5.3).
@@ -32,11 +33,12 @@ def target_values(
     :param critic_target: slowly following critics
     :param batch: of B transitions
     :param noise: (B, A), scaled and clipped
+    :param target_range: of what can be
     :return: (B, 1)
     """
     actions = (policy_actions(actor_target, batch.next_observations) + noise).clamp(-1, 1)
     values = values_of(critic_target, batch.next_observations, actions).amin(dim=1, keepdim=True)
-    return batch.rewards + batch.discounts * values
+    return (batch.rewards + batch.discounts * values).clamp(*target_range)
 
 
 def critic_loss(critics: Sequence[Network], batch: TensorBatch, targets: th.Tensor) -> th.Tensor:

@@ -4,7 +4,7 @@ import torch as th
 from stable_baselines3.td3.policies import TD3Policy
 
 from baselines_ext.common.networks import parameters_of
-from baselines_ext.common.tensors import TensorBatch
+from baselines_ext.common.tensors import UNBOUNDED, TargetRange, TensorBatch
 from baselines_ext.native.build import Ops
 from baselines_ext.td3.update import Td3Losses, Td3Update
 
@@ -17,11 +17,19 @@ class NativeTd3Update(Td3Update):
     :param noise: standard deviation of the target policy's noise
     :param noise_clip: bound of that noise
     :param ops: from ``native.build``
+    :param target_range: of what critics shall predict
     :raises NotPlainError: if the policy holds anything else
     """
 
-    def __init__(self, policy: TD3Policy, noise: float, noise_clip: float, ops: Ops) -> None:
-        super().__init__(policy, noise, noise_clip)
+    def __init__(
+        self,
+        policy: TD3Policy,
+        noise: float,
+        noise_clip: float,
+        ops: Ops,
+        target_range: TargetRange = UNBOUNDED,
+    ) -> None:
+        super().__init__(policy, noise, noise_clip, target_range)
         self._ops = ops
         self._networks = (
             [parameter.detach() for parameter in self.actor_adam.parameters],
@@ -54,5 +62,6 @@ class NativeTd3Update(Td3Update):
             float(learning_rate),
             self._betas_and_eps,
             update_actor,
+            self.target_range,
         )
         return Td3Losses(critic_loss, *(actor_loss or [None]))

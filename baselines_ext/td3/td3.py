@@ -6,6 +6,7 @@ from gymnasium import spaces
 
 from baselines_ext.common.acting import NumpyActor
 from baselines_ext.common.actor_critic import LeanActorCritic
+from baselines_ext.common.tensors import UNBOUNDED
 from baselines_ext.native.build import Ops
 from baselines_ext.td3.native_update import NativeTd3Update
 from baselines_ext.td3.update import Td3Update
@@ -19,9 +20,10 @@ class LeanTd3(LeanActorCritic, sb3.TD3):
 
     def _make_update(self, ops: Ops | None) -> Td3Update:
         noise, noise_clip = self.target_policy_noise, self.target_noise_clip
+        target_range = self.target_range or UNBOUNDED
         if ops is not None:
-            return NativeTd3Update(self.policy, noise, noise_clip, ops)
-        return Td3Update(self.policy, noise, noise_clip)
+            return NativeTd3Update(self.policy, noise, noise_clip, ops, target_range)
+        return Td3Update(self.policy, noise, noise_clip, target_range)
 
     def _lean_update(self, gradient_steps: int, batch_size: int) -> dict[str, float]:
         assert self._update is not None

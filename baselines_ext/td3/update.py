@@ -16,7 +16,7 @@ from baselines_ext.common.networks import (
     parameters_of,
     require_flat_features,
 )
-from baselines_ext.common.tensors import TensorBatch
+from baselines_ext.common.tensors import UNBOUNDED, TargetRange, TensorBatch
 from baselines_ext.td3.losses import actor_loss, critic_loss, target_values
 
 
@@ -34,10 +34,17 @@ class Td3Update:
     :param policy: of plain multi-layer perceptrons
     :param noise: standard deviation of the target policy's noise
     :param noise_clip: bound of that noise
+    :param target_range: of what critics shall predict
     :raises NotPlainError: if the policy holds anything else
     """
 
-    def __init__(self, policy: TD3Policy, noise: float, noise_clip: float) -> None:
+    def __init__(
+        self,
+        policy: TD3Policy,
+        noise: float,
+        noise_clip: float,
+        target_range: TargetRange = UNBOUNDED,
+    ) -> None:
         if policy.share_features_extractor:
             raise NotPlainError("it shares its features")
         for network in (policy.actor, policy.critic):
@@ -55,6 +62,7 @@ class Td3Update:
         )
         self.device = policy.device
         self.noise, self.noise_clip = noise, noise_clip
+        self.target_range = target_range
 
     def __call__(
         self, batch: TensorBatch, learning_rate: float | th.Tensor, *, update_actor: bool
@@ -68,7 +76,9 @@ class Td3Update:
         """
         with th.no_grad():
             noise = self.draw_noise(batch.actions)
-            targets = target_values(self.actor_target, self.critic_target, batch, noise)
+            targets = target_values(
+                self.actor_target, self.critic_target, batch, noise, self.target_range
+            )
         loss = critic_loss(self.critic, batch, targets)
         gradients = th.autograd.grad(loss, self.critic_adam.parameters)
         self.critic_adam.step(gradients, learning_rate)

@@ -26,8 +26,8 @@ from baselines_ext.common.replay_buffer import EpisodeReplayBuffer  # noqa: E402
 from envs.point_reach import PointReach  # noqa: E402
 
 TABLE = Path(__file__).with_name("sweep_table.csv")
-N_SEEDS = 16
-N_EPOCHS = 12
+N_SEEDS = 12
+N_EPOCHS = 8
 N_GOALS = 10
 TARGET, LAST_N = 0.9, 2
 

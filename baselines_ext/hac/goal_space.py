@@ -1,0 +1,160 @@
+"""What goals of a layer are: where they lie, how observations show them, when they are reached."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3.common.vec_env import VecEnv
+
+from baselines_ext.common.sampling import RewardFunction
+
+log = logging.getLogger(__name__)
+
+Observation = Mapping[str, np.ndarray]
+
+
+@dataclass
+class GoalSpace:
+    """
+    The goals of a layer.
+
+    :param box: where they lie
+    :param achieved: from an observation of the environment to the goal that it achieves
+    :param reached: from achieved goals (..., G) and desired goals (..., G) to truth values (...)
+    """
+
+    box: spaces.Box
+    achieved: Callable[[Observation], np.ndarray]
+    reached: Callable[[np.ndarray, np.ndarray], Any]
+
+
+SubgoalSpace = Callable[[VecEnv, GoalSpace], GoalSpace]
+"""From environments and the space of their own goals to that of subgoals."""
+
+
+def goals_of(env: VecEnv, compute_reward: RewardFunction) -> GoalSpace:
+    """
+    Describe the goals of an environment.
+
+    A goal is reached where the environment pays what it pays for the goal itself.
+
+    :param env: with goals and sparse rewards
+    :param compute_reward: of batches
+    """
+    assert isinstance(env.observation_space, spaces.Dict)
+    box = env.observation_space["desired_goal"]
+    assert isinstance(box, spaces.Box)
+    best: Any = None
+
+    def reached(achieved: np.ndarray, desired: np.ndarray) -> Any:
+        nonlocal best
+        goals = desired.reshape(-1, desired.shape[-1])
+        if best is None:
+            best = compute_reward(goals[:1], goals[:1])
+        rewards = compute_reward(achieved.reshape(goals.shape), goals)
+        return (rewards >= best).reshape(desired.shape[:-1])
+
+    return GoalSpace(box, lambda observation: observation["achieved_goal"], reached)
+
+
+def find_subgoals(
+    env: VecEnv,
+    goals: GoalSpace,
+    indices: Sequence[int] | None = None,
+    low: Sequence[float] | None = None,
+    high: Sequence[float] | None = None,
+    thresholds: Sequence[float] | None = None,
+    n_resets: int = 200,
+    margin: float = 0.1,
+) -> GoalSpace:
+    """
+    Find what subgoals are: the environment's goals, or a part of the observation.
+
+    :param env: with goals
+    :param goals: its own
+    :param indices: of ``observed_goals``; None: the environment's goals
+    :param low: of ``observed_goals``
+    :param high: of ``observed_goals``
+    :param thresholds: of ``observed_goals``
+    :param n_resets: of ``env_goals``
+    :param margin: of ``env_goals``
+    """
+    if indices is None:
+        return env_goals(env, goals, n_resets, margin)
+    return observed_goals(env, goals, indices, low or [], high or [], thresholds or [])
+
+
+def env_goals(env: VecEnv, goals: GoalSpace, n_resets: int, margin: float) -> GoalSpace:
+    """
+    Take the environment's goals for subgoals; find bounds where it declares none.
+
+    :param env: to ask for goals
+    :param goals: its own
+    :param n_resets: episodes whose first goals tell the bounds
+    :param margin: put around what was found, as a share of its width
+    """
+    if goals.box.is_bounded():
+        return goals
+    seen = np.stack(_goals_of_resets(env, n_resets))
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    widths = np.maximum(high - low, 1e-3)
+    low, high = (
+        (low - margin * widths).astype(np.float32),
+        (high + margin * widths).astype(np.float32),
+    )
+    log.info("subgoals lie between %s and %s", low.round(3).tolist(), high.round(3).tolist())
+    return GoalSpace(spaces.Box(low, high), goals.achieved, goals.reached)
+
+
+def _goals_of_resets(env: VecEnv, n_resets: int) -> list[np.ndarray]:
+    """Reset a fresh copy of the environment: training goes on undisturbed."""
+    spec = replace(env.get_attr("spec")[0], additional_wrappers=())
+    copy = gym.make(spec, disable_env_checker=True)
+    goals = []
+    for seed in range(n_resets):
+        observation, _ = copy.reset(seed=seed)
+        goals += [observation["achieved_goal"], observation["desired_goal"]]
+    copy.close()
+    return goals
+
+
+def observed_goals(
+    env: VecEnv,
+    goals: GoalSpace,
+    indices: Sequence[int],
+    low: Sequence[float],
+    high: Sequence[float],
+    thresholds: Sequence[float],
+) -> GoalSpace:
+    """
+    Take a part of the observation for subgoals, e.g. positions and velocities.
+
+    :param env: with Dict observations
+    :param goals: its own, not used
+    :param indices: of the numbers of ``observation`` that make a subgoal
+    :param low: least value of each
+    :param high: greatest value of each
+    :param thresholds: a subgoal is reached within them in every dimension
+    :raises ValueError: if these do not fit together, or the observation
+    """
+    assert isinstance(env.observation_space, spaces.Dict)
+    lengths = [len(values) for values in (indices, low, high, thresholds)]
+    if len(set(lengths)) > 1:
+        raise ValueError(
+            "indices, low, high and thresholds of subgoals must be equally long, got "
+            + ", ".join(map(str, lengths))
+        )
+    (width,) = env.observation_space["observation"].shape  # type: ignore[misc]
+    if not all(0 <= index < width for index in indices):
+        raise ValueError(f"subgoal indices {list(indices)} do not fit {width} observed numbers")
+    taken, near = np.array(indices), np.array(thresholds)
+    box = spaces.Box(np.array(low, np.float32), np.array(high, np.float32))
+    return GoalSpace(
+        box,
+        lambda observation: observation["observation"][..., taken],
+        lambda achieved, desired: (np.abs(achieved - desired) <= near).all(axis=-1),
+    )

@@ -1,0 +1,289 @@
+"""Hierarchical Actor-Critic (https://arxiv.org/abs/1712.00948) over any of our learners."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import MaybeCallback
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.sac.policies import MultiInputPolicy
+
+from baselines_ext.common.replay_buffer import batched, reward_function
+from baselines_ext.hac.goal_space import SubgoalSpace, find_subgoals, goals_of
+from baselines_ext.hac.hierarchy import Hierarchy, Plan, Tally
+from baselines_ext.hac.layer import unscaled
+from baselines_ext.hac.layers import LayerLogger, LearnerMaker, as_plain_partial, make_layers
+from baselines_ext.hac.persistence import LayeredAlgorithm
+from baselines_ext.hac.proposal import PolicyProposal
+from baselines_ext.hac.relabelling import HindsightRelabelling
+from baselines_ext.hac.rollout_metrics import log_rollouts, means
+from baselines_ext.hac.subgoal_testing import SubgoalTesting
+from baselines_ext.hac.time_scales import resolve_time_scales
+from interface.capabilities import needs
+
+
+@needs(action_spaces=(spaces.Box,), goals=True)
+class HAC(LayeredAlgorithm):
+    """
+    Layers of learners, each of which gives goals to the one below.
+
+    ``predict`` carries the plans of the layers in ``state``; ``subgoals`` reads them.
+
+    :param policy: of all learners
+    :param env: with goals
+    :param learners: by name, constructors that still need policy and environment
+    :param layer_classes: a name of ``learners`` for each layer, highest first
+    :param time_scales: actions that each layer has for a goal, highest first; one of them may be
+        -1: as many as fit into the episode
+    :param layer_arguments: ``layer_0``, ``layer_1``, ...: what a layer's learner does differently
+    :param subgoal_space: what subgoals are; None: the environment's goals
+    :param proposal: chooses actions; None: ``PolicyProposal``
+    :param relabelling: hindsight; None: ``HindsightRelabelling``
+    :param subgoal_testing: None: ``SubgoalTesting``
+    :param policy_kwargs: of all learners
+    :param seed: None for a random one
+    :param device: of all learners
+    :param update: how gradient steps are computed, see ``LeanActorCritic``
+    :param overlap: make gradient steps while the environment computes
+    :raises ValueError: if layers, time scales and environment do not fit together
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MultiInputPolicy": MultiInputPolicy}
+    action_space: spaces.Box
+    _n_due = 0
+
+    def __init__(
+        self,
+        policy: str | type[BasePolicy],
+        env: VecEnv | None,
+        learners: Mapping[str, LearnerMaker] | None = None,
+        layer_classes: Sequence[str] = ("sac", "sac"),
+        time_scales: Sequence[int] = (-1, 10),
+        layer_arguments: Mapping[str, Mapping[str, Any]] | None = None,
+        subgoal_space: SubgoalSpace | None = None,
+        proposal: PolicyProposal | None = None,
+        relabelling: HindsightRelabelling | None = None,
+        subgoal_testing: SubgoalTesting | None = None,
+        policy_kwargs: dict[str, Any] | None = None,
+        seed: int | None = None,
+        device: str = "auto",
+        update: str = "auto",
+        overlap: bool = False,
+        _init_setup_model: bool = True,
+    ) -> None:
+        super().__init__(
+            policy,
+            env,
+            learning_rate=0.0,  # each learner has its own
+            policy_kwargs=policy_kwargs,
+            device=device,
+            support_multi_env=True,
+            seed=seed,
+            supported_action_spaces=(spaces.Box,),
+        )
+        self.learners = {name: as_plain_partial(make) for name, make in (learners or {}).items()}
+        self.layer_classes, self.time_scales = list(layer_classes), list(time_scales)
+        self.layer_arguments = {key: dict(each) for key, each in (layer_arguments or {}).items()}
+        self.subgoal_space = as_plain_partial(subgoal_space or find_subgoals)
+        self.proposal = proposal or PolicyProposal()
+        self.relabelling = relabelling or HindsightRelabelling()
+        self.subgoal_testing = subgoal_testing or SubgoalTesting()
+        self.update_mode = update
+        self.overlap = overlap
+        if _init_setup_model:
+            self._setup_model()
+
+    def _setup_model(self) -> None:
+        if self.env is None:
+            raise ValueError("HAC needs its environment: load(path, env=...)")
+        if self.get_vec_normalize_env() is not None:
+            raise ValueError("HAC scales its inputs itself: normalize_inputs instead of normalize")
+        self.set_random_seed(self.seed)
+        self.rng = np.random.default_rng(self.seed)
+        steps = self.env.get_attr("spec")[0].max_episode_steps
+        time_scales = resolve_time_scales(self.time_scales, len(self.layer_classes), steps)
+        self.goals = goals_of(self.env, reward_function(self.env))
+        self.layers = make_layers(self, time_scales)
+        for layer in self.layers:
+            layer.learner.rng = layer.learner.replay_buffer.rng = self.rng
+        for index, layer in enumerate(self.layers):
+            setattr(self, f"layer_{index}", layer.learner)  # where SB3 looks for parameters
+        self.policy = self.layers[-1].learner.policy
+        self.hierarchy = Hierarchy(
+            self.layers, self.proposal, self.relabelling, self.subgoal_testing, self.rng
+        )
+        self.plans = [Plan.empty(len(self.layers)) for _ in range(self.n_envs)]
+        self.actions_of_episode = [[] for _ in range(self.n_envs)]
+        self._tally: Tally = defaultdict(list)
+        self._test_tally: Tally = defaultdict(list)
+
+    @property
+    def update_used(self) -> str:
+        """How gradient steps are computed."""
+        return ", ".join(dict.fromkeys(layer.learner.update_used for layer in self.layers))
+
+    def set_reward_function(self, compute_reward: Callable[..., Any]) -> None:
+        """
+        See whether goals are reached by a function of this process.
+
+        :param compute_reward: achieved goal, desired goal, info
+        """
+        assert self.env is not None
+        reached = goals_of(self.env, batched(compute_reward)).reached
+        before = self.goals.reached
+        for goals in (self.goals, *(layer.goals for layer in self.layers)):
+            if goals.reached is before:
+                goals.reached = reached
+
+    def set_logger(self, logger: Logger) -> None:
+        """Log, the layers too: their ``train/x`` becomes ``train/layer_0/x``."""
+        super().set_logger(logger)
+        for index, layer in enumerate(self.layers):
+            layer.learner.set_logger(LayerLogger(logger, index))
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        log_interval: int | None = 4,
+        tb_log_name: str = "HAC",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> Self:
+        """
+        Train.
+
+        :param total_timesteps: environment steps
+        :param callback: as in SB3
+        :param log_interval: episodes between two log lines
+        :param tb_log_name: as in SB3
+        :param reset_num_timesteps: as in SB3
+        :param progress_bar: as in SB3
+        """
+        total, callback = self._setup_learn(
+            total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
+        )
+        self.set_logger(self.logger)
+        callback.on_training_start(locals(), globals())
+        while self.num_timesteps < total:
+            callback.on_rollout_start()
+            actions = self._choose_actions()
+            self.env.step_async(actions)  # type: ignore[union-attr]
+            self._update_in_flight()
+            new_obs, rewards, dones, infos = self.env.step_wait()  # type: ignore[union-attr]
+            self.num_timesteps += self.n_envs
+            callback.update_locals(locals())
+            if not callback.on_step():
+                break
+            self._take_in(new_obs, dones, infos)
+            self._update_current_progress_remaining(self.num_timesteps, total)
+            self._end_episodes(dones, infos, log_interval)
+            callback.on_rollout_end()
+            self._train()
+        callback.on_training_end()
+        return self
+
+    def _choose_actions(self) -> np.ndarray:
+        for layer in self.layers:
+            layer.learner.num_timesteps = self.num_timesteps
+        random = self.num_timesteps < self.layers[-1].learner.learning_starts
+        chosen = []
+        for env, plan in enumerate(self.plans):
+            observation = _one_of(self._last_obs, env)
+            action = self.hierarchy.act(
+                plan, observation, explore=True, test=not random, random=random
+            )
+            self.actions_of_episode[env].append(action)
+            chosen.append(action)
+        return unscaled(self.action_space, np.stack(chosen))
+
+    def _take_in(self, new_obs: Any, dones: np.ndarray, infos: Sequence[Mapping[str, Any]]) -> None:
+        for env, plan in enumerate(self.plans):
+            over = bool(dones[env])
+            observation = infos[env]["terminal_observation"] if over else _one_of(new_obs, env)
+            self.hierarchy.take_in(plan, observation, over=over, tally=self._tally, env=env)
+            if over:
+                self.plans[env] = Plan.empty(len(self.layers))
+                self.actions_of_episode[env] = []
+        self._last_obs = new_obs
+
+    def _end_episodes(
+        self, dones: np.ndarray, infos: Sequence[dict[str, Any]], log_interval: int | None
+    ) -> None:
+        if not dones.any():
+            return
+        self._update_info_buffer(list(infos), dones)
+        for _ in range(int(dones.sum())):
+            self._episode_num += 1
+            if log_interval is not None and self._episode_num % log_interval == 0:
+                log_rollouts(self, self._tally)
+
+    def evaluation_metrics(self) -> dict[str, float]:
+        """
+        Sum up subgoals since the last call: those of ``predict``, and the tests in training.
+
+        :return: by metric key
+        """
+        found = means(self._test_tally, "subgoal_success") | means(self._tally, "test_success")
+        return {f"eval/{key}": value for key, value in found.items()}
+
+    def _train(self) -> None:
+        """Make gradient steps, now or while the next environment step runs."""
+        self._n_due += self.n_envs
+        if not self.overlap:
+            self._update_in_flight()
+
+    def _update_in_flight(self) -> None:
+        if self._n_due == 0:
+            return
+        self._n_due = 0
+        for layer in self.layers:
+            layer.train(self.num_timesteps, self.n_envs, self._current_progress_remaining)
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, Any]:
+        """
+        Choose actions, and new subgoals where old ones are done with.
+
+        :param observation: one, or a batch
+        :param state: plans of the layers, as the last call returned them; None where episodes begin
+        :param episode_start: (B,) True where an episode begins
+        :param deterministic: without exploration
+        :return: actions in the environment's range, and the plans, one per observation
+        """
+        is_batch = np.ndim(observation["observation"]) > 1
+        n = len(observation["observation"]) if is_batch else 1
+        plans, actions = [], []
+        for index in range(n):
+            seen = _one_of(observation, index) if is_batch else observation
+            begins = state is None or (episode_start is not None and episode_start[index])
+            plan = Plan.empty(len(self.layers)) if begins else state[index].copy()
+            if not begins:
+                self.hierarchy.take_in(plan, seen, over=False, tally=self._test_tally)
+            actions.append(self.hierarchy.act(plan, seen, explore=not deterministic))
+            plans.append(plan)
+        chosen = unscaled(self.action_space, np.stack(actions))
+        return (chosen if is_batch else chosen[0]), plans
+
+    @staticmethod
+    def subgoals(state: Sequence[Plan] | None) -> list[list[np.ndarray]]:
+        """
+        Read the active subgoals out of the state that ``predict`` returned.
+
+        :param state: plans
+        :return: per observation, those of layers 1, 2, ..., set by the layers above them
+        """
+        return [[goal for goal in plan.goals[1:] if goal is not None] for plan in state or []]
+
+
+def _one_of(observations: Any, index: int) -> dict[str, np.ndarray]:
+    return {key: values[index] for key, values in observations.items()}

@@ -1,0 +1,114 @@
+"""One layer: a learner, its goals, and how many actions it has for one."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from baselines_ext.common.actor_critic import LeanActorCritic
+from baselines_ext.common.replay_store import ReplayStore
+from baselines_ext.hac.goal_space import GoalSpace, Observation
+from baselines_ext.hac.layer_buffer import LayerBuffer
+
+
+@dataclass
+class Layer:
+    """
+    One layer.
+
+    :param learner: acts and learns
+    :param goals: of this layer
+    :param time_scale: actions that it has for a goal
+    """
+
+    learner: LeanActorCritic
+    goals: GoalSpace
+    time_scale: int
+
+    def __post_init__(self) -> None:
+        """Let the layer reward its goals, whatever the environment pays."""
+        buffer = self.learner.replay_buffer
+        assert isinstance(buffer, LayerBuffer)
+        buffer.set_layer_reward(self.reward)
+
+    @property
+    def store(self) -> ReplayStore:
+        """What the layer has seen."""
+        return self.learner.replay_buffer.store
+
+    def reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """
+        Reward goals.
+
+        :param achieved: (N, G)
+        :param desired: (N, G)
+        :return: (N,), 0 where a goal is reached, else -1
+        """
+        return np.asarray(self.goals.reached(achieved, desired), np.float32) - 1
+
+    def train(self, num_timesteps: int, n_envs: int, progress_remaining: float) -> None:
+        """
+        Make the gradient steps that are due.
+
+        :param num_timesteps: steps made in all environments
+        :param n_envs: environments stepped together
+        :param progress_remaining: share of the training to come, for schedules
+        """
+        learner = self.learner
+        every = learner.train_freq.frequency * n_envs  # type: ignore[union-attr]
+        started = num_timesteps > learner.learning_starts and self.store.n_transitions > 0
+        if started and num_timesteps % every == 0:
+            learner._current_progress_remaining = progress_remaining
+            n_steps = learner.gradient_steps if learner.gradient_steps > 0 else every
+            learner.update(n_steps, learner.batch_size)
+
+    def observe(self, observation: Observation, goal: np.ndarray) -> dict[str, np.ndarray]:
+        """
+        See an observation of the environment with the layer's own goal.
+
+        :param observation: of the environment
+        :param goal: of the layer
+        """
+        return {
+            "observation": observation["observation"],
+            "achieved_goal": self.goals.achieved(observation),
+            "desired_goal": goal,
+        }
+
+
+class LayerEnv(gym.Env):
+    """
+    The spaces that a layer's learner works with; it is never stepped.
+
+    :param observation: of the environment
+    :param goals: of the layer
+    :param actions: of the layer
+    """
+
+    def __init__(self, observation: spaces.Space, goals: spaces.Space, actions: spaces.Space):
+        self.observation_space = spaces.Dict(
+            {"observation": observation, "achieved_goal": goals, "desired_goal": goals}
+        )
+        self.action_space = actions
+
+
+def scaled(box: spaces.Box, values: np.ndarray) -> np.ndarray:
+    """
+    Scale values to [-1, 1]; what lies outside the box is put on its border.
+
+    :param box: bounded
+    :param values: (A,)
+    """
+    return np.clip(2 * (values - box.low) / (box.high - box.low) - 1, -1, 1).astype(np.float32)
+
+
+def unscaled(box: spaces.Box, values: np.ndarray) -> Any:
+    """
+    Undo ``scaled``.
+
+    :param box: bounded
+    :param values: (A,) in [-1, 1]
+    """
+    return (box.low + 0.5 * (values + 1) * (box.high - box.low)).astype(np.float32)

@@ -1,0 +1,153 @@
+"""Save, load and resume an agent that consists of learners."""
+
+import io
+import pathlib
+import pickle
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from baselines_ext.common.replay_buffer import EpisodeReplayBuffer
+from baselines_ext.hac.hierarchy import Hierarchy, Plan, Tally
+from baselines_ext.hac.layer import Layer, unscaled
+
+_LEARNER_STATE = ("inputs", "_n_updates", "num_timesteps")
+_MADE_ANEW = ("layers", "hierarchy", "rng", "goals", "plans", "actions_of_episode")
+
+
+@dataclass
+class Memory:
+    """
+    What the layers of an agent remember.
+
+    :param buffers: of the layers, highest first
+    :param plans: of the running episodes, one per environment
+    :param actions_of_episode: scaled, in the running episodes
+    :param last_observation: of all environments
+    """
+
+    buffers: list[EpisodeReplayBuffer]
+    plans: list[Plan]
+    actions_of_episode: list[list[np.ndarray]]
+    last_observation: Any
+
+
+class LayeredAlgorithm(BaseAlgorithm):
+    """What SB3 does for one learner, for several: files, parameters, replay buffers."""
+
+    layers: list[Layer]
+    hierarchy: Hierarchy
+    rng: np.random.Generator
+    plans: list[Plan]
+    actions_of_episode: list[list[np.ndarray]]
+    layer_states: list[dict[str, Any]]
+    tally: Tally
+
+    @property
+    def replay_buffer(self) -> Memory:
+        """Everything that is needed to go on, beside the model."""
+        buffers = [layer.learner.replay_buffer for layer in self.layers]
+        return Memory(buffers, self.plans, self.actions_of_episode, self._last_obs)
+
+    def load_replay_buffer(
+        self, path: str | pathlib.Path | io.BufferedIOBase, truncate_last_traj: bool = True
+    ) -> None:
+        """
+        Load what the layers remember.
+
+        :param path: of the pickle file
+        :param truncate_last_traj: take running episodes for truncated; see ``resume_episodes``
+        :raises ValueError: if it is of another number of layers
+        """
+        memory = pickle.load(path) if isinstance(path, io.BufferedIOBase) else _unpickle(path)
+        self._check_number_of_layers(len(memory.buffers))
+        for layer, buffer in zip(self.layers, memory.buffers, strict=True):
+            buffer.rng = self.rng
+            buffer.set_layer_reward(layer.reward)
+            layer.learner.replay_buffer = buffer
+        self.plans, self.actions_of_episode = memory.plans, memory.actions_of_episode
+        self._last_obs = memory.last_observation
+        if truncate_last_traj:
+            for env in range(self.n_envs):
+                self._forget_episode(env)
+
+    def resume_episodes(self) -> bool:
+        """
+        Play the running episodes again.
+
+        The environments must be about to start the very episodes that were running.
+
+        :return: whether all of them came back to where they were; one that did not is taken for
+            truncated, and a new episode starts
+        """
+        resumed = [self._resume_episode(env) for env in range(self.n_envs)]
+        observations = [observation for observation, _ in resumed]
+        keys = observations[0]
+        self._last_obs = {key: np.stack([each[key] for each in observations]) for key in keys}
+        return all(same for _, same in resumed)
+
+    def _resume_episode(self, env: int) -> tuple[Any, bool]:
+        assert self.env is not None
+        expected = {key: values[env] for key, values in self._last_obs.items()}  # type: ignore[union-attr]
+        observation = self.env.env_method("reset", indices=env)[0][0]
+        for action in self.actions_of_episode[env]:
+            chosen = unscaled(self.action_space, action)  # type: ignore[arg-type]
+            observation = self.env.env_method("step", chosen, indices=env)[0][0]
+        if all(np.array_equal(observation[key], value) for key, value in expected.items()):
+            return observation, True
+        self._forget_episode(env)
+        return self.env.env_method("reset", indices=env)[0][0], False
+
+    def _forget_episode(self, env: int) -> None:
+        self.plans[env], self.actions_of_episode[env] = Plan.empty(len(self.layers)), []
+        for layer in self.layers:
+            layer.store.end_episode(env)
+
+    def set_parameters(self, load_path_or_dict: Any, *arguments: Any, **keywords: Any) -> None:
+        """Load parameters as SB3 does, into each layer."""
+        if isinstance(load_path_or_dict, dict):
+            names = {name.partition(".")[0] for name in load_path_or_dict}
+            self._check_number_of_layers(len(names))
+        super().set_parameters(load_path_or_dict, *arguments, **keywords)
+        for layer in self.layers:
+            layer.learner.link()
+
+    def _check_number_of_layers(self, n_layers: int) -> None:
+        if n_layers != len(self.layers):
+            raise ValueError(f"it has {n_layers} layers, this agent has {len(self.layers)}")
+
+    def save(self, *arguments: Any, **keywords: Any) -> None:
+        """Save as SB3 does."""
+        self.layer_states = [
+            {name: getattr(layer.learner, name) for name in _LEARNER_STATE} for layer in self.layers
+        ]
+        super().save(*arguments, **keywords)
+
+    @classmethod
+    def load(cls, *arguments: Any, **keywords: Any) -> Self:
+        """Load as SB3 does; the environment is needed, since it knows when goals are reached."""
+        model = super().load(*arguments, **keywords)
+        for layer, state in zip(model.layers, model.layer_states, strict=True):
+            vars(layer.learner).update(state)
+            layer.learner.link()
+        return model
+
+    def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
+        states, variables = [], []
+        for index, layer in enumerate(self.layers):
+            names, tensors = layer.learner._get_torch_save_params()
+            states += [f"layer_{index}.{name}" for name in names]
+            variables += [f"layer_{index}.{name}" for name in tensors]
+        return states, variables
+
+    def _excluded_save_params(self) -> list[str]:
+        """Leave out what is made anew, or saved elsewhere."""
+        learners = [f"layer_{index}" for index in range(len(self.layers))]
+        return [*super()._excluded_save_params(), *learners, *_MADE_ANEW, "overlap"]
+
+
+def _unpickle(path: Any) -> Memory:
+    with pathlib.Path(path).open("rb") as file:
+        return pickle.load(file)

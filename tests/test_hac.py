@@ -1,0 +1,378 @@
+"""HAC: its rules as tables, its parts, and that it is HER where there is one layer."""
+
+import functools
+import pickle
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+import baselines_ext
+import envs  # noqa: F401
+from baselines_ext.hac.goal_space import env_goals, goals_of, observed_goals
+from baselines_ext.hac.hierarchy import Plan, highest_to_act
+from baselines_ext.hac.layer import scaled, unscaled
+from baselines_ext.hac.relabelling import HindsightRelabelling
+from baselines_ext.hac.subgoal_testing import MISSED, PROPOSED, SubgoalTesting
+from baselines_ext.hac.time_scales import resolve_time_scales
+from interface.errors import UserError
+from tests.running import TINY, train
+
+KEYS = ("achieved_goal", "desired_goal", "observation")
+SMALL = {"net_arch": [16, 16]}
+LEARNER = {
+    "learning_starts": 50,
+    "buffer_size": 2000,
+    "batch_size": 32,
+    "relative_goals": True,
+    "random_share": 0.2,
+}
+
+
+def venv(n_envs: int = 1, **arguments: Any) -> DummyVecEnv:
+    return DummyVecEnv([lambda: Monitor(gym.make("PointReach-v0", **arguments))] * n_envs)
+
+
+def agent(n_envs: int = 1, env: Any = None, **arguments: Any) -> baselines_ext.HAC:
+    learners = {
+        name: functools.partial(getattr(baselines_ext, name.upper()), **LEARNER)
+        for name in ("sac", "td3", "ddpg")
+    }
+    defaults: dict[str, Any] = {"layer_classes": ["sac", "sac"], "time_scales": [-1, 5]}
+    return baselines_ext.HAC(
+        "MultiInputPolicy",
+        env or venv(n_envs),
+        learners=learners,
+        policy_kwargs=dict(SMALL),
+        seed=3,
+        device="cpu",
+        **(defaults | arguments),
+    )
+
+
+@pytest.mark.parametrize(
+    ("time_scales", "n_layers", "steps", "resolved"),
+    [
+        ([5, -1], 2, 50, [5, 10]),
+        ([-1, 10], 2, 50, [5, 10]),
+        ([-1], 1, 50, [50]),
+        ([-1, 10, 10], 3, 600, [6, 10, 10]),
+        ([-1, 7], 2, 50, [7, 7]),  # 49 of 50 steps
+        ([3, 4], 2, 50, [3, 4]),
+        ([20, 10], 2, None, [20, 10]),
+    ],
+)
+def test_time_scales(time_scales, n_layers, steps, resolved):
+    assert resolve_time_scales(time_scales, n_layers, steps) == resolved
+
+
+@pytest.mark.parametrize(
+    ("time_scales", "steps", "message"),
+    [
+        ([10], 50, r"time_scales=\[10\] has 1 entries for 2 layers"),
+        ([-1, -1], 50, "only one can be -1"),
+        ([0, 10], 50, "at least 1"),
+        ([10, 10], 50, r"10 \* 10 = 100 is more than the 50 steps of an episode"),
+        ([-1, 60], 50, "60 = 60 is more than the 50 steps"),
+        ([-1, 10], None, "without max_episode_steps none can be -1"),
+    ],
+)
+def test_time_scales_that_do_not_fit(time_scales, steps, message):
+    with pytest.raises(ValueError, match=message):
+        resolve_time_scales(time_scales, 2, steps)
+
+
+@pytest.mark.parametrize(
+    ("reached", "n_actions", "over", "highest"),
+    [
+        ([False, False, False], [0, 0, 0], False, 2),  # the lowest layer goes on
+        ([False, False, True], [0, 0, 0], False, 1),  # its goal is reached: the middle one acts
+        ([False, True, False], [0, 0, 0], False, 0),  # a higher goal ends it, too
+        ([True, False, False], [0, 0, 0], False, 0),
+        ([False, False, False], [0, 0, 9], False, 1),  # its last action
+        ([False, False, False], [0, 9, 9], False, 0),  # both have used theirs
+        ([False, False, False], [0, 9, 0], False, 2),  # the middle one's action still runs
+        ([False, False, False], [99, 0, 0], False, 2),  # the highest has no limit
+        ([False, False, False], [0, 0, 0], True, 0),
+    ],
+)
+def test_who_acts_after_a_step(reached, n_actions, over, highest):
+    assert highest_to_act(reached, n_actions, [5, 10, 10], over=over) == highest
+
+
+@pytest.mark.parametrize(
+    ("reached", "hindsight", "action"),
+    [(True, True, 0.5), (False, True, -0.5), (False, False, 0.5)],
+)
+def test_hindsight_actions(reached, hindsight, action):
+    relabelling = HindsightRelabelling(hindsight_actions=hindsight)
+    assert relabelling.action(np.array(0.5), np.array(-0.5), reached=reached) == action
+
+
+@pytest.mark.parametrize(
+    ("reached", "n_actions", "missed"), [(False, 10, True), (False, 9, False), (True, 10, False)]
+)
+def test_a_test_is_missed_only_when_all_actions_are_used(reached, n_actions, missed):
+    assert SubgoalTesting().missed(reached=reached, n_actions=n_actions, time_scale=10) is missed
+
+
+@pytest.mark.parametrize(("share", "n_tests"), [(0.0, 0), (1.0, 100)])
+def test_the_share_of_tests(share, n_tests):
+    rng = np.random.default_rng(0)
+    assert sum(SubgoalTesting(share).starts(rng) for _ in range(100)) == n_tests
+    with pytest.raises(ValueError, match=r"from 0 to 1, got 1\.5"):
+        SubgoalTesting(1.5)
+
+
+def test_scaling_puts_what_is_outside_on_the_border():
+    box = spaces.Box(np.array([0, -2], np.float32), np.array([4, 2], np.float32))
+    np.testing.assert_allclose(scaled(box, np.array([1.0, 3.0])), [-0.5, 1.0])
+    np.testing.assert_allclose(unscaled(box, np.array([-0.5, 1.0])), [1.0, 2.0])
+
+
+def test_layers_reward_their_goals_whatever_the_environment_pays():
+    class Pays(gym.Wrapper):
+        def step(self, action):
+            observation, reward, *others = self.env.step(action)
+            return observation, 100 * float(reward) - 7, *others
+
+        def compute_reward(self, achieved, desired, info):
+            return 100 * self.env.get_wrapper_attr("compute_reward")(achieved, desired, info) - 7
+
+    model = agent(env=DummyVecEnv([lambda: Monitor(Pays(gym.make("PointReach-v0")))]))
+    model.learn(200)
+    for layer in model.layers:
+        batch = layer.learner.replay_buffer.sample_batch(100)
+        penalised = batch.rewards == -layer.time_scale
+        assert set(batch.rewards[~penalised]) <= {0.0, -1.0}
+        np.testing.assert_array_equal(batch.discounts == 0, (batch.rewards == 0) | penalised)
+
+
+def test_missed_tests_are_penalties_for_what_was_proposed():
+    model = agent(subgoal_testing=SubgoalTesting(1.0))
+    model.learn(600)
+    buffer, store = model.layers[0].learner.replay_buffer, model.layers[0].store
+    assert store.column(MISSED).sum() > 0
+    batch = buffer.sample_batch(2000)
+    penalised = np.flatnonzero(batch.rewards == -model.layers[0].time_scale)
+    rows = batch.rows[penalised]
+    assert (store.column(MISSED)[rows] == 1).all()
+    np.testing.assert_array_equal(batch.actions[penalised], store.column(PROPOSED)[rows])
+    desired = store.columns["desired_goal"]
+    np.testing.assert_array_equal(
+        batch.observations[penalised, desired], store.column("desired_goal")[rows]
+    )
+    share = len(penalised) / store.column(MISSED)[batch.rows].sum()
+    assert share == pytest.approx(1 / 5, abs=0.05)  # one beside the real and three relabelled ones
+
+
+def test_inside_a_subgoal_test_nobody_explores_and_nobody_tests():
+    class Watched:
+        explored: list[tuple[int, bool, bool]] = []  # noqa: RUF012
+
+        def propose(self, learner, observation, *, explore, random):
+            plan = model.plans[0]
+            index = [layer.learner for layer in model.layers].index(learner)
+            self.explored.append((index, explore, any(plan.tested[:index])))
+            return np.zeros(learner.action_space.shape, np.float32)
+
+    watched = Watched()
+    model = agent(
+        layer_classes=["sac"] * 3,
+        time_scales=[-1, 3, 2],
+        proposal=watched,
+        subgoal_testing=SubgoalTesting(0.5),
+    )
+    model.learn(300)
+    assert {explore for index, explore, _ in watched.explored if index == 0} == {True}
+    for index, explore, inside in watched.explored:
+        if index > 0:
+            assert explore is not inside
+
+
+def largest_difference(one: dict[str, Any], other: dict[str, Any]) -> float:
+    return max(float((one[name] - other[name]).abs().max()) for name in one)
+
+
+def test_one_layer_is_her():
+    """From the same seed, bit by bit: what is stored, sampled and learned."""
+    arguments: dict[str, Any] = LEARNER | {"target_range": (-20, 0)}
+    her = baselines_ext.make_her(
+        "MultiInputPolicy",
+        venv(),
+        {"sac": functools.partial(baselines_ext.SAC, **arguments)},
+        n_sampled_goal=3,
+        goals_terminate=True,
+        policy_kwargs=dict(SMALL),
+        seed=3,
+        device="cpu",
+    )
+    her.learn(400)
+    hac = agent(layer_classes=["sac"], time_scales=[-1])
+    hac.learn(400)
+    assert largest_difference(her.policy.state_dict(), hac.policy.state_dict()) == 0
+
+
+@pytest.mark.parametrize("classes", [["td3", "ddpg"], ["ddpg", "sac"], ["sac", "td3", "ddpg"]])
+def test_any_learner_in_any_layer(classes: list[str]):
+    model = agent(layer_classes=classes, time_scales=[-1, *[3] * (len(classes) - 1)], n_envs=2)
+    model.learn(300)
+    kinds = [type(layer.learner).__name__.lower() for layer in model.layers]
+    assert kinds == classes
+    assert all(layer.learner._n_updates > 0 for layer in model.layers)
+    assert all(layer.store.n_transitions > 10 for layer in model.layers)
+
+
+def test_what_a_layer_does_differently():
+    model = agent(layer_arguments={"layer_0": {"learning_rate": 0.01}, "layer_2": {"gamma": None}})
+    assert [layer.learner.learning_rate for layer in model.layers] == [0.01, 3e-4]
+    with pytest.raises(ValueError, match=r"layer_2=.*but the layers are \['layer_0', 'layer_1'\]"):
+        agent(layer_arguments={"layer_2": {"gamma": 0.5}})
+
+
+def test_subgoals_are_held_until_they_are_done_with():
+    model = agent()
+    env = gym.make("PointReach-v0")
+    observation, _ = env.reset(seed=1)
+    state, seen = None, []
+    for _ in range(12):
+        action, state = model.predict(observation, state, deterministic=True)
+        ((subgoal,),) = model.subgoals(state)
+        seen.append(tuple(subgoal))
+        observation = env.step(action)[0]
+    assert 1 < len(set(seen)) < 12
+    rewards, _ = evaluate_policy(model, venv(), 3, return_episode_rewards=True)
+    assert np.shape(rewards) == (3,)
+
+
+def test_bounds_are_found_where_none_are_declared():
+    unbounded = spaces.Box(-np.inf, np.inf, (2,), np.float32)
+    env = venv()
+    assert isinstance(env.observation_space, spaces.Dict)
+    env.observation_space["desired_goal"] = unbounded
+    goals = goals_of(env, lambda achieved, desired: np.zeros(len(desired)))
+    box = env_goals(env, goals, n_resets=50, margin=0.1).box
+    assert (box.low < -0.9).all()
+    assert (box.high > 0.9).all()
+    assert (np.abs([box.low, box.high]) < 1.3).all()
+
+
+def test_subgoals_of_the_observation():
+    env = venv()
+    goals = goals_of(env, lambda achieved, desired: np.zeros(len(desired)))
+    made = observed_goals(env, goals, indices=[1], low=[-2], high=[2], thresholds=[0.5])
+    assert made.achieved({"observation": np.array([3.0, 4.0])}) == [4.0]
+    far_and_near = made.reached(np.array([[0.0], [0.0]]), np.array([[0.6], [0.4]]))
+    np.testing.assert_array_equal(far_and_near, [False, True])
+    with pytest.raises(ValueError, match="equally long, got 1, 2, 2, 2"):
+        observed_goals(env, goals, [1], [0, 0], [1, 1], [1, 1])
+    with pytest.raises(ValueError, match=r"\[2\] do not fit 2 observed numbers"):
+        observed_goals(env, goals, [2], [0], [1], [1])
+
+
+def test_a_saved_agent_acts_the_same(tmp_path: Path):
+    model = agent()
+    model.learn(200)
+    model.save(tmp_path / "model.zip")
+    loaded = baselines_ext.HAC.load(tmp_path / "model.zip", env=venv(), device="cpu")
+    observation = {key: np.full(2, 0.3, np.float32) for key in KEYS}
+    one, other = (each.predict(observation, deterministic=True)[0] for each in (model, loaded))
+    np.testing.assert_array_equal(one, other)
+    loaded.learn(100, reset_num_timesteps=False)
+    assert loaded.num_timesteps == 300
+
+
+def test_files_of_another_number_of_layers_are_refused(tmp_path: Path):
+    three = agent(layer_classes=["sac"] * 3, time_scales=[-1, 2, 2])
+    with pytest.raises(ValueError, match="it has 3 layers, this agent has 2"):
+        agent().set_parameters(three.get_parameters())
+    path = tmp_path / "buffer.pkl"
+    path.write_bytes(pickle.dumps(three.replay_buffer))
+    with pytest.raises(ValueError, match="it has 3 layers, this agent has 2"):
+        agent().load_replay_buffer(path)
+
+
+def test_predict_leaves_the_state_as_it_was():
+    model = agent()
+    observation = {key: np.full((1, 2), 0.3, np.float32) for key in KEYS}
+    _, state = model.predict(observation, deterministic=True)
+    before = pickle.dumps(state)
+    model.predict(observation, state, np.array([False]), deterministic=True)
+    assert pickle.dumps(state) == before
+    _, fresh = model.predict(observation, state, np.array([True]), deterministic=True)
+    assert fresh[0].n_actions == Plan.empty(2).n_actions
+
+
+class GoalItself:
+    """A proposal of somebody else: always the end goal; the lowest layer goes straight there."""
+
+    def propose(self, learner, observation, *, explore, random):
+        way = observation["desired_goal"] - observation["achieved_goal"]
+        is_lowest = learner.target_range[0] > -6  # two actions
+        return np.clip(way * 5, -1, 1) if is_lowest else observation["desired_goal"]
+
+
+TINY_HAC = [
+    *TINY,
+    "algorithm=hac",
+    "algorithm.time_scales=[-1,5]",
+    "algorithm.learners.sac.buffer_size=2000",
+    "algorithm.learners.sac.learning_starts=50",
+]
+
+
+def test_a_part_is_one_class_named_in_yaml(tmp_path: Path):
+    from experiment.metric_history import read_csv
+
+    train(
+        tmp_path,
+        *TINY_HAC,
+        "algorithm.time_scales=[-1,2]",
+        "algorithm.proposal._target_=tests.test_hac.GoalItself",
+        "algorithm.learners.sac.learning_starts=1000",
+    )
+    last = read_csv(tmp_path / "evaluations.csv").epochs[-1].values
+    assert last["eval/success_rate"] == 1.0
+    assert last["eval/layer_0/subgoal_success"] > 0
+
+
+def test_metrics_of_a_run(tmp_path: Path):
+    from experiment.metric_history import read_csv
+
+    train(tmp_path, *TINY_HAC)
+    keys = set(read_csv(tmp_path / "evaluations.csv").keys())
+    assert keys >= {
+        "train/layer_0/critic_loss",
+        "train/layer_1/actor_loss",
+        "train/layer_0/subgoal_success",
+        "eval/layer_0/subgoal_success",
+        "eval/layer_0/test_success",
+    }
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["algorithm.time_scales=[10]"], "has 1 entries for 2 layers"),
+        (["algorithm.time_scales=[5,5]"], r"5 \* 5 = 25 is more than the 20 steps"),
+        (["algorithm.layer_classes=[ppo,sac]"], "unknown learner .*'ppo'; known: ddpg, sac, td3"),
+        (["algorithm.layer_classes=[dqn,sac]"], "unknown learner .*'dqn'"),
+        (["env=Pendulum-v1"], "hac needs Dict observations with observation, achieved_goal"),
+        (["normalize.observation=true"], "normalize_inputs instead of normalize"),
+        (["algorithm.learners.sac.train_freq=[1,episode]"], "train_freq must count steps"),
+        (["algorithm.learners.sac.n_steps=3"], "layer 0: n_steps must be 1, got 3"),
+        (["algorithm.learners.sac.target_range=[0,-1]"], r"must be \[least, greatest\]"),
+    ],
+)
+def test_bad_input_is_one_sentence(overrides: list[str], message: str, tmp_path: Path):
+    last = {text.partition("=")[0]: text for text in [*TINY_HAC, *overrides]}
+    with pytest.raises(UserError, match=message):
+        train(tmp_path, *last.values())
+    assert th.get_default_dtype() is th.float32
