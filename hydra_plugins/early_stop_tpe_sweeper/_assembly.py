@@ -89,7 +89,8 @@ def run_sweep(
         )
         with interrupts(sweep):
             end = sweep.run()
-    write_report(sweep_dir, ledger, race, space, sweep.workload, end, base)
+    idle_share = sweep.workload.idle_share(sweep.executor.now())
+    write_report(sweep_dir, ledger, race, space, idle_share, end, base)
     _raise_if_failed(end, ledger)
 
 

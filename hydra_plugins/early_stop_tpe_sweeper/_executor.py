@@ -10,7 +10,7 @@ from hydra.plugins.launcher import Launcher
 from optuna.trial import Trial
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Job:
     """
     A trial on its way.
@@ -37,12 +37,12 @@ class Executor(Protocol):
         :param job: to start
         """
 
-    def finished(self, timeout_seconds: float) -> list[tuple[Job, Any]]:
+    def finished(self, timeout_seconds: float) -> list[tuple[Job, Any, float]]:
         """
         Wait for jobs to end.
 
         :param timeout_seconds: how long at most
-        :return: each with what it returned, or with the exception that it raised
+        :return: each with what it returned or the exception that it raised, and when it ended
         """
 
     def now(self) -> float:
@@ -60,7 +60,7 @@ class LauncherExecutor:
     def __init__(self, launcher: Launcher, n_workers: int) -> None:
         self._launcher = launcher
         self._threads = ThreadPoolExecutor(n_workers, thread_name_prefix="launcher")
-        self._jobs: dict[Future[Any], Job] = {}
+        self._jobs: dict[Future[tuple[Any, float]], Job] = {}
 
     def submit(self, job: Job) -> None:
         """
@@ -70,19 +70,22 @@ class LauncherExecutor:
         """
         self._jobs[self._threads.submit(self._launch, job.overrides, job.index)] = job
 
-    def _launch(self, overrides: Sequence[str], index: int) -> Any:
-        (result,) = self._launcher.launch([overrides], initial_job_idx=index)
-        return result.return_value  # raises what the job raised
+    def _launch(self, overrides: Sequence[str], index: int) -> tuple[Any, float]:
+        try:
+            (result,) = self._launcher.launch([overrides], initial_job_idx=index)
+            return result.return_value, self.now()  # raises what the job raised
+        except BaseException as error:  # noqa: BLE001 (the sweep judges what ended a job)
+            return error, self.now()
 
-    def finished(self, timeout_seconds: float) -> list[tuple[Job, Any]]:
+    def finished(self, timeout_seconds: float) -> list[tuple[Job, Any, float]]:
         """
         Wait for jobs to end.
 
         :param timeout_seconds: how long at most
-        :return: each with what it returned, or with the exception that it raised
+        :return: each with what it returned or the exception that it raised, and when it ended
         """
         done, _ = wait(self._jobs, timeout_seconds, FIRST_COMPLETED)
-        return [(self._jobs.pop(future), future.exception() or future.result()) for future in done]
+        return [(self._jobs.pop(future), *future.result()) for future in done]
 
     def now(self) -> float:
         """Tell the time in seconds."""

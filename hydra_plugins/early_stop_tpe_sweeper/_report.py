@@ -15,7 +15,7 @@ from hydra_plugins.early_stop_tpe_sweeper._ledger import ORIGIN, Ledger, candida
 from hydra_plugins.early_stop_tpe_sweeper._pictures import importances, write_html
 from hydra_plugins.early_stop_tpe_sweeper._rules import Candidate, Race, Verdict
 from hydra_plugins.early_stop_tpe_sweeper._search_space import SearchSpace
-from hydra_plugins.early_stop_tpe_sweeper._sweep import End, Workload
+from hydra_plugins.early_stop_tpe_sweeper._sweep import End
 from hydra_plugins.early_stop_tpe_sweeper._table import params_text
 from util.atomic_write import atomic_write_text
 from util.statistics import bootstrap_interval, interquartile_mean
@@ -31,7 +31,7 @@ def write_report(
     ledger: Ledger,
     race: Race,
     space: SearchSpace,
-    workload: Workload,
+    idle_share: float,
     end: End,
     config: DictConfig,
 ) -> None:
@@ -42,19 +42,19 @@ def write_report(
     :param ledger: books trials
     :param race: tells contenders' verdicts
     :param space: what was searched
-    :param workload: of the workers
+    :param idle_share: of the workers while trials remained
     :param end: why the sweep ended
     :param config: of a trial
     """
     winner = winner_of(ledger, race)
-    log.info("the sweep ended: %s; workers were idle %.1f %%", end.value, 100 * workload.idle_share)
+    log.info("the sweep ended: %s; workers were idle %.1f %%", end.value, 100 * idle_share)
     OmegaConf.save(OmegaConf.create(results(ledger, race, winner)), sweep_dir / RESULTS)
     written = [RESULTS]
     if winner is not None:
         atomic_write_text(sweep_dir / TUNED, tuned(ledger, race, winner, space, config))
         written.append(TUNED)
     if len(ledger.screening.directions) == 1:
-        text = report(ledger, race, workload, end, config)
+        text = report(ledger, race, idle_share, end, config)
         atomic_write_text(sweep_dir / REPORT, text)
         written += [REPORT, *write_html(sweep_dir, ledger.screening, text)]
     log.info("written to %s: %s", sweep_dir, ", ".join(written))
@@ -133,13 +133,13 @@ def tuned(
     )
 
 
-def report(ledger: Ledger, race: Race, workload: Workload, end: End, config: DictConfig) -> str:
+def report(ledger: Ledger, race: Race, idle_share: float, end: End, config: DictConfig) -> str:
     """
     Write the report.
 
     :param ledger: books trials
     :param race: tells contenders' verdicts
-    :param workload: of the workers
+    :param idle_share: of the workers while trials remained
     :param end: why the sweep ended
     :param config: of a trial
     """
@@ -156,7 +156,7 @@ def report(ledger: Ledger, race: Race, workload: Workload, end: End, config: Dic
         f"It ended: {end.value}. {_counts(trials)}. "
         f"Screening took {spent} epochs of {n_finished * budget} (early stopping, cap and pruning "
         f"saved {1 - spent / max(1, n_finished * budget):.0%}), runs on fresh seeds {spent_fresh}. "
-        f"Workers were idle {workload.idle_share:.1%} of the time while trials remained.",
+        f"Workers were idle {idle_share:.1%} of the time while trials remained.",
         "",
         f"A configuration is verified when {race.n_needed} of at most {race.n_allowed} runs on "
         f"fresh seeds reach the target. The score is 2 - steps/budget for a run that reached it.",

@@ -63,28 +63,27 @@ class Workload:
     """
     How busy the workers were while trials remained.
 
-    :param idle_seconds: of all workers together
-    :param total_seconds: of all workers together
+    :param n_workers: there are
+    :param started: when the sweep began
+    :param until: when the last trial had started; None as long as trials remain
+    :param jobs: when each job started and ended
     """
 
-    idle_seconds: float = 0.0
-    total_seconds: float = 0.0
+    n_workers: int
+    started: float
+    until: float | None = None
+    jobs: list[tuple[float, float]] = field(default_factory=list)
 
-    def add(self, seconds: float, n_busy: int, n_workers: int) -> None:
+    def idle_share(self, now: float) -> float:
         """
-        Count some time.
+        Share of the workers' time without a job, from the first trial's start on, in [0, 1].
 
-        :param seconds: that passed
-        :param n_busy: workers that had a job
-        :param n_workers: there are
+        :param now: by the executor's clock
         """
-        self.idle_seconds += seconds * (n_workers - n_busy)
-        self.total_seconds += seconds * n_workers
-
-    @property
-    def idle_share(self) -> float:
-        """In [0, 1]."""
-        return self.idle_seconds / self.total_seconds if self.total_seconds else 0.0
+        until = now if self.until is None else self.until
+        total = self.n_workers * (until - self.started)
+        busy = sum(max(0.0, min(end, until) - start) for start, end in self.jobs)
+        return max(0.0, 1 - busy / total) if total > 0 else 0.0
 
 
 @dataclass
@@ -100,6 +99,7 @@ class Sweep:
     :param worst: value of each objective that stands for NaN
     :param is_stopped: tells whether somebody deleted the stop file
     :param on_change: called after anything happened
+    :param running: jobs, and when they started
     """
 
     ledger: Ledger
@@ -110,15 +110,15 @@ class Sweep:
     worst: list[float]
     is_stopped: Callable[[], bool]
     on_change: Callable[["Sweep"], None]
-    running: list[Job] = field(default_factory=list)
-    workload: Workload = field(default_factory=Workload)
+    running: dict[Job, float] = field(default_factory=dict)
     end: End | None = None
     n_failed: int = 0
     interrupted: bool = False
 
     def run(self) -> End:
         """Work until there is a reason to end and nothing runs any more."""
-        self._started = self._last_beat = self._last_look = self.executor.now()
+        self._started = self._last_beat = self.executor.now()
+        self.workload = Workload(self.limits.n_workers, self._started)
         self.ledger.beat()
         self._requeue_orphans()
         while True:
@@ -132,14 +132,10 @@ class Sweep:
             self._wait()
 
     def _wait(self) -> None:
-        busy = len(self.running)
         finished = self.executor.finished(min(1.0, self.limits.heartbeat_seconds))
         now = self.executor.now()
-        if self.end is None and self.ledger.n_started < self.limits.n_trials:
-            self.workload.add(now - self._last_look, busy, self.limits.n_workers)
-        self._last_look = now
-        for job, result in finished:
-            self.running.remove(job)
+        for job, result, ended in finished:
+            self.workload.jobs.append((self.running.pop(job), ended))
             self._book(job, result)
         if now - self._last_beat >= self.limits.heartbeat_seconds:
             self._last_beat = now
@@ -176,6 +172,7 @@ class Sweep:
     def _end(self, reason: End, *, at_once: bool = False) -> None:
         """Start nothing new; running trials finish, or end at their next evaluation and queue."""
         self.end = reason
+        self._note_last_start()
         if self.running:
             how = "end at their next evaluation and are queued again" if at_once else "finish first"
             log.info("%s; %d running trials %s", reason.value, len(self.running), how)
@@ -186,10 +183,15 @@ class Sweep:
         while self.end is None and len(self.running) < self.limits.n_workers:
             job = self._next_job()
             if job is None:
+                self._note_last_start()
                 return
-            self.running.append(job)
+            self.running[job] = self.executor.now()
             self.executor.submit(job)
             self.on_change(self)
+
+    def _note_last_start(self) -> None:
+        if self.workload.until is None:
+            self.workload.until = self.executor.now()
 
     def _next_job(self) -> Job | None:
         """Race contenders first: what they teach, the epoch cap, makes all later trials cheaper."""

@@ -107,7 +107,7 @@ class Table:
         best = self._race.best(sweep.ledger.candidates())
         table = RichTable(
             title=f"{n_done}/{sweep.limits.n_trials} trials, about {left / 60:.0f} min left, "
-            f"idle {sweep.workload.idle_share:.0%}, "
+            f"idle {sweep.workload.idle_share(sweep.executor.now()):.0%}, "
             f"verified: {'none yet' if best is None else f'trial {best.number}'}"
         )
         for heading in ("running", "epoch", "value", "parameters"):

@@ -187,13 +187,13 @@ class EventExecutor:
                 yield TrialResult((score,), status, epoch, epoch)
             yield None
 
-    def finished(self, timeout_seconds: float) -> list[tuple[Job, Any]]:
+    def finished(self, timeout_seconds: float) -> list[tuple[Job, Any, float]]:
         """Let time pass until a job ends."""
         while self._events:
             self._now, _, job, run, pace = heapq.heappop(self._events)
             result = next(run)
             if result is not None:
-                return [(job, result)]
+                return [(job, result, self._now)]
             heapq.heappush(self._events, (self._now + pace, next(self._count), job, run, pace))
         return []
 
@@ -243,7 +243,7 @@ class Ours:
             executor.n_epochs,
             ledger.n_started,
             winner,
-            sweep.workload.idle_share,
+            sweep.workload.idle_share(executor.now()),
             executor.now(),
         )
 
