@@ -224,6 +224,7 @@ def test_settings_out_of_range(change, message):
         "min_trials_per_param": 3,
         "max_trials_per_param": 4,
         "warm_up": 0.2,
+        "no_sign_of_life_after": 0.5,
         "max_failure_rate": 0.1,
         "epoch_factor": 1.5,
         "direction": "maximize",

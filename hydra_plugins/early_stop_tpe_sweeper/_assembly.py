@@ -176,6 +176,7 @@ def monitor_settings(
         "factor": settings["epoch_factor"],
         "warm_up": settings["warm_up"],
         "no_sign_of_life": settings["no_sign_of_life"] if criterion == EVAL_SUCCESS_RATE else None,
+        "no_sign_of_life_after": settings["no_sign_of_life_after"],
         "n_needed": settings["min_trials_per_param"],
         "n_allowed": settings["max_trials_per_param"],
         "criterion": None if several else criterion,

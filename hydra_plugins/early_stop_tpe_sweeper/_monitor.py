@@ -120,9 +120,11 @@ class StudyMonitor:
     def _is_hopeless(self, epoch: int) -> bool:
         if epoch < self._cap.n_warm_up:
             return False
-        progress = self._settings["no_sign_of_life"]
-        if progress is not None and shows_no_sign_of_life(
-            self._successes, self._distances, progress
+        progress, after = self._settings["no_sign_of_life"], self._settings["no_sign_of_life_after"]
+        if (
+            progress is not None
+            and epoch >= after * self._cap.budget
+            and shows_no_sign_of_life(self._successes, self._distances, progress)
         ):
             return True
         return self._settings["pruner"] is not None and self._trial.should_prune()

@@ -18,7 +18,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     for name in ("n_trials", "n_jobs", "min_trials_per_param"):
         if settings[name] < 1:
             raise UserError(f"hydra.sweeper.{name}={settings[name]} must be at least 1")
-    for name in ("warm_up", "max_failure_rate"):
+    for name in ("warm_up", "no_sign_of_life_after", "max_failure_rate"):
         if not 0 <= settings[name] <= 1:
             raise UserError(f"hydra.sweeper.{name}={settings[name]} must be in [0, 1]")
     if settings["epoch_factor"] < 1:

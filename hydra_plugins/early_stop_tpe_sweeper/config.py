@@ -27,6 +27,7 @@ class EarlyStopTpeSweeperConfig:
     epoch_factor: float = MISSING
     warm_up: float = MISSING
     no_sign_of_life: float | None = MISSING
+    no_sign_of_life_after: float = MISSING
     min_trials_per_param: int = MISSING
     max_trials_per_param: int = MISSING
     stop_when_verified: bool = MISSING

@@ -4,6 +4,7 @@ import csv
 import heapq
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,22 +46,26 @@ class Table:
     budget: int
 
     @classmethod
-    def read(cls, path: Path, task: str, budget: int) -> "Table":
-        """Read one task's rows."""
+    def read(cls, path: Path) -> "Table":
+        """Read a task's table; its longest run is the budget."""
         curves = {}
         with path.open() as file:
             for row in csv.reader(file):
-                if row[0] == task:
-                    pairs = [text.split("/") for text in row[-1].split()]
-                    curve = [(float(success), float(distance)) for success, distance in pairs]
-                    curves[tuple(map(int, row[1:-2])), int(row[-2])] = curve
+                pairs = [text.split("/") for text in row[-1].split()]
+                curve = [(float(success), float(distance)) for success, distance in pairs]
+                curves[tuple(map(int, row[:-2])), int(row[-2])] = curve
         sizes = tuple(1 + max(column) for column in zip(*(key for key, _ in curves), strict=True))
-        return cls(curves, sizes, budget)
+        return cls(curves, sizes, max(len(curve) for curve in curves.values()))
+
+    def never_fails(self, config: Config) -> bool:
+        """Tell whether a configuration reaches the target on every seed."""
+        return all(self.epochs(config, seed)[1] for seed in self.seeds)
 
     @property
     def seeds(self) -> list[int]:
-        """All seeds."""
-        return sorted({seed for _, seed in self.curves})
+        """Seeds that every configuration was run on."""
+        counts = Counter(seed for _, seed in self.curves)
+        return sorted(seed for seed, count in counts.items() if count == len(self.configs))
 
     @property
     def configs(self) -> list[Config]:
@@ -211,12 +216,14 @@ class Ours:
     :param factor: of the epoch cap; infinity for none
     :param warm_up: share of the budget that every run gets
     :param no_sign_of_life: share of progress, None for no such rule
+    :param no_sign_of_life_after: share of the budget from which on it applies
     """
 
     pruner: dict[str, Any] | None
     factor: float = 1.5
     warm_up: float = 0.25
     no_sign_of_life: float | None = 0.05
+    no_sign_of_life_after: float = 0.5
 
     def __call__(
         self, table: Table, seeds: Seeds, race: Race, n_trials: int, n_workers: int, number: int
@@ -253,6 +260,7 @@ class Ours:
             "factor": self.factor,
             "warm_up": self.warm_up,
             "no_sign_of_life": self.no_sign_of_life,
+            "no_sign_of_life_after": self.no_sign_of_life_after,
             "n_needed": race.n_needed,
             "n_allowed": race.n_allowed,
             "criterion": "eval/success_rate",

@@ -1,10 +1,10 @@
 """
 Tabulate learning curves of goal-reaching tasks, for replaying sweeps.
 
-``python tests/benchmarks/sweep_table.py`` trains every configuration of a grid on every seed and
-writes ``sweep_table.csv``: one row per run, success and goal distance at each evaluation. A run
-ends when it reaches the target, as every arm of the benchmark would count it. Finished rows are
-kept, so the command goes on where it was.
+``python tests/benchmarks/sweep_table.py reach`` trains every configuration of a grid on every seed
+and writes ``sweep_table_reach.csv``: one row per run, success and goal distance at each evaluation.
+A run ends when it reaches the target, as every arm of the benchmark would count it. Finished rows
+are kept, so the command goes on where it was.
 """
 
 import csv
@@ -25,16 +25,16 @@ import baselines_ext  # noqa: E402
 from baselines_ext.common.replay_buffer import EpisodeReplayBuffer  # noqa: E402
 from envs.point_reach import PointReach  # noqa: E402
 
-TABLE = Path(__file__).with_name("sweep_table.csv")
 N_SEEDS = 12
-N_EPOCHS = 8
+N_EPOCHS = 12
 N_GOALS = 10
 TARGET, LAST_N = 0.9, 2
 
 GRID = {
-    "learning_rate": (3e-4, 1e-3, 3e-3, 1e-2),
-    "gamma": (0.9, 0.95, 0.99),
-    "tau": (0.005, 0.02, 0.08),
+    "learning_rate": (1e-4, 3e-4, 1e-3, 5e-3),
+    "n_sampled_goal": (0, 4),
+    "gamma": (0.8, 0.95),
+    "tau": (0.002, 0.05),
 }
 
 
@@ -56,7 +56,7 @@ class Task:
 TASKS = {
     "reach": Task({}, 20, 100),
     # held out: settings of the sweeper are not chosen on it
-    "fine": Task({"step_size": 0.12, "distance_threshold": 0.1}, 30, 150),
+    "fine": Task({"step_size": 0.12, "distance_threshold": 0.1}, 30, 100),
 }
 
 
@@ -81,13 +81,18 @@ def evaluate(model: Any, env: gym.Env) -> tuple[float, float]:
     return float(np.mean(successes)), float(np.mean(distances))
 
 
-def run(task: Task, values: dict[str, Any], seed: int) -> list[tuple[float, float]]:
+def run(
+    task: Task, n_sampled_goal: int, values: dict[str, Any], seed: int
+) -> list[tuple[float, float]]:
     """Train one configuration and return its evaluations."""
     model = baselines_ext.DDPG(
         "MultiInputPolicy",
         make_env(task),
         replay_buffer_class=EpisodeReplayBuffer,
-        replay_buffer_kwargs={"n_sampled_goal": 4, "goal_selection_strategy": "future"},
+        replay_buffer_kwargs={
+            "n_sampled_goal": n_sampled_goal,
+            "goal_selection_strategy": "future",
+        },
         policy_kwargs={"net_arch": [32, 32]},
         action_noise=NormalActionNoise(np.zeros(2), 0.3 * np.ones(2)),
         buffer_size=N_EPOCHS * task.steps_per_epoch,
@@ -97,7 +102,7 @@ def run(task: Task, values: dict[str, Any], seed: int) -> list[tuple[float, floa
         **values,
     )
     env = make_env(task)
-    curve: list[tuple[float, float]] = []
+    curve: Curve = []
     while len(curve) < N_EPOCHS:
         model.learn(task.steps_per_epoch, reset_num_timesteps=not curve)
         curve.append(evaluate(model, env))
@@ -107,29 +112,30 @@ def run(task: Task, values: dict[str, Any], seed: int) -> list[tuple[float, floa
     return curve
 
 
-def main() -> None:
-    """Fill the table."""
+def main(name: str) -> None:
+    """Fill a task's table."""
     th.set_num_threads(1)
+    path = Path(__file__).with_name(f"sweep_table_{name}.csv")
     known = set()
-    if TABLE.exists():
-        with TABLE.open() as file:
-            known = {tuple(row[:5]) for row in csv.reader(file)}
-    with TABLE.open("a", newline="") as file:
+    if path.exists():
+        with path.open() as file:
+            known = {tuple(row[:-1]) for row in csv.reader(file)}
+    indices = list(itertools.product(*(range(len(values)) for values in GRID.values())))
+    with path.open("a", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        for seed in range(N_SEEDS):
-            for name, indices in itertools.product(
-                TASKS, itertools.product(*(range(len(values)) for values in GRID.values()))
-            ):
-                key = (name, *map(str, indices), str(seed))
-                if key in known:
-                    continue
-                pairs = zip(GRID.items(), indices, strict=True)
-                values = {parameter: choices[index] for (parameter, choices), index in pairs}
-                curve = run(TASKS[name], values, seed)
-                text = " ".join(f"{success:.1f}/{distance:.3f}" for success, distance in curve)
-                writer.writerow([*key, text])
-                file.flush()
+        for seed, chosen in itertools.product(range(N_SEEDS), indices):
+            key = (*map(str, chosen), str(seed))
+            if key in known:
+                continue
+            pairs = zip(GRID.items(), chosen, strict=True)
+            values: dict[str, Any] = {
+                parameter: choices[index] for (parameter, choices), index in pairs
+            }
+            curve = run(TASKS[name], values.pop("n_sampled_goal"), values, seed)
+            text = " ".join(f"{success:.1f}/{distance:.3f}" for success, distance in curve)
+            writer.writerow([*key, text])
+            file.flush()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

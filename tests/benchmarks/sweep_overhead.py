@@ -1,0 +1,113 @@
+"""
+What a sweeper costs beside its trials: ``python tests/benchmarks/sweep_overhead.py``.
+
+Three parts, on a task that sleeps: seconds per trial of a trivial task, ours and the stock sweeper
+in turns; the share of idle workers with uneven trials; 500 trials on each storage, all booked.
+"""
+
+import argparse
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import optuna
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path[0] = str(REPOSITORY)
+
+from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage  # noqa: E402
+
+APP = REPOSITORY / "tests" / "apps" / "sleepy_task.py"
+STUDY = "benchmark"
+
+
+def sweep(folder: Path, sweeper: str, n_trials: int, *overrides: str) -> tuple[float, str]:
+    """Run a sweep; return its seconds and what it said."""
+    command = [
+        *(sys.executable, str(APP), "--multirun", f"hydra/sweeper={sweeper}"),
+        *(f"hydra.sweep.dir={folder}", f"hydra.sweeper.n_trials={n_trials}"),
+        *(f"hydra.sweeper.study_name={STUDY}", *overrides),
+    ]
+    if sweeper == "optuna":
+        command.append("hydra.sweeper.direction=maximize")
+    start = time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    return time.monotonic() - start, done.stdout
+
+
+def trivial(n_rounds: int, n_few: int, n_many: int) -> None:
+    """Seconds per trial: the difference of a long and a short sweep leaves the start-up out."""
+    print("| sweeper | seconds per trivial trial, median of rounds | each round |\n|---|---|---|")
+    seconds: dict[str, list[float]] = {"early_stop_tpe": [], "optuna": []}
+    task = ("x=interval(0,1)", "epoch_seconds=0", "n_epochs=1", "early_stop_threshold=2")
+    for _ in range(n_rounds):
+        for sweeper, found in seconds.items():
+            with tempfile.TemporaryDirectory() as folder:
+                few, _ = sweep(Path(folder) / "few", sweeper, n_few, *task)
+                many, _ = sweep(Path(folder) / "many", sweeper, n_many, *task)
+            found.append((many - few) / (n_many - n_few))
+    for sweeper, found in seconds.items():
+        each = ", ".join(f"{value:.3f}" for value in found)
+        print(f"| {sweeper} | {statistics.median(found):.3f} | {each} |", flush=True)
+
+
+def idle(n_trials: int) -> None:
+    """Idle share with trials that take from 0.5 to 10 seconds."""
+    print("\n| workers | idle share | seconds |\n|---|---|---|")
+    for n_jobs in (2, 4):
+        with tempfile.TemporaryDirectory() as folder:
+            seconds, said = sweep(
+                Path(folder),
+                "early_stop_tpe",
+                n_trials,
+                "epoch_seconds=interval(0.1,2.0)",
+                "early_stop_threshold=2",
+                f"hydra.sweeper.n_jobs={n_jobs}",
+                "hydra/sweeper/sampler=random",
+                "hydra/sweeper/pruner=none",
+                "hydra.sweeper.no_sign_of_life=null",
+            )
+        (share,) = re.findall(r"workers were idle ([\d.]+) %", said)
+        print(f"| {n_jobs} | {share} % | {seconds:.0f} |", flush=True)
+
+
+def many(n_trials: int) -> None:
+    """Count what is booked after many trials on each storage."""
+    print("\n| storage | trials booked | values | seconds |\n|---|---|---|---|")
+    for storage in ("study.journal", "sqlite:///{}/study.db"):
+        with tempfile.TemporaryDirectory() as folder:
+            path = storage.format(folder) if "://" in storage else f"{folder}/{storage}"
+            seconds, _ = sweep(
+                Path(folder),
+                "early_stop_tpe",
+                n_trials,
+                *("x=interval(0,1)", "epoch_seconds=0", "n_epochs=1", "early_stop_threshold=2"),
+                f"hydra.sweeper.storage={path}",
+            )
+            study = optuna.load_study(study_name=STUDY, storage=open_storage(path))
+            finished = [trial for trial in study.trials if trial.state.is_finished()]
+        n_values = sum(trial.values is not None for trial in finished)
+        print(f"| {storage.partition(':')[0]} | {len(finished)} | {n_values} | {seconds:.0f} |")
+
+
+def main() -> None:
+    """Run the parts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parts", nargs="+", default=["trivial", "idle", "many"])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--trials", type=int, default=500)
+    arguments = parser.parse_args()
+    if "trivial" in arguments.parts:
+        trivial(arguments.rounds, 4, 44)
+    if "idle" in arguments.parts:
+        idle(30)
+    if "many" in arguments.parts:
+        many(arguments.trials)
+
+
+if __name__ == "__main__":
+    main()
