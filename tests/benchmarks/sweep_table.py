@@ -53,6 +53,8 @@ class Task:
     steps_per_epoch: int
 
 
+Curve = list[tuple[float, float]]
+
 TASKS = {
     "reach": Task({}, 20, 100),
     # held out: settings of the sweeper are not chosen on it
@@ -81,9 +83,7 @@ def evaluate(model: Any, env: gym.Env) -> tuple[float, float]:
     return float(np.mean(successes)), float(np.mean(distances))
 
 
-def run(
-    task: Task, n_sampled_goal: int, values: dict[str, Any], seed: int
-) -> list[tuple[float, float]]:
+def run(task: Task, n_sampled_goal: int, values: dict[str, Any], seed: int) -> Curve:
     """Train one configuration and return its evaluations."""
     model = baselines_ext.DDPG(
         "MultiInputPolicy",
