@@ -2,7 +2,10 @@
 
 import math
 
+import optuna
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
@@ -25,7 +28,9 @@ from hydra_plugins.early_stop_tpe_sweeper._search_space import (
 )
 from hydra_plugins.early_stop_tpe_sweeper._settings import check_settings
 from interface.errors import UserError
+from interface.parameters import check_parameters
 from interface.result import Status, TrialResult
+from tests.running import CONF
 
 RACE = Race(n_needed=3, n_allowed=4)
 CAP = EpochCap(budget=40, factor=1.5, warm_up=0.25)
@@ -232,3 +237,23 @@ def test_settings_out_of_range(change, message):
     check_settings(settings)
     with pytest.raises(UserError, match=message):
         check_settings(settings | change)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((CONF / "search_space").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_every_search_space_fits_its_algorithm(path):
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF)):
+        chosen = f"algorithm={path.stem.partition('-')[0]}"
+        config = compose("main", overrides=[chosen, "env=PointReach-v0"])
+        space = parse(configured_space(config, None, []), [])
+        assert remarks(space, config) == []
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(0))
+        for _ in range(5):
+            params = study.ask(space.distributions).params
+            trial = compose(
+                "main", overrides=[chosen, "env=PointReach-v0", *space.overrides(params)]
+            )
+            check_parameters(trial.algorithm)
+        assert set(values_in(config, space)) <= set(space.distributions)

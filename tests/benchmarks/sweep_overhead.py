@@ -1,11 +1,14 @@
 """
 What a sweeper costs beside its trials: ``python tests/benchmarks/sweep_overhead.py``.
 
-Three parts, on a task that sleeps: seconds per trial of a trivial task, ours and the stock sweeper
-in turns; the share of idle workers with uneven trials; 500 trials on each storage, all booked.
+On a task that sleeps: seconds per trial of a trivial task, ours and the stock sweeper in turns; the
+share of idle workers with uneven trials; 500 trials on each storage, all booked. On PointReach:
+wall-clock of as many trials by ours and by stock, in turns; and whether a fresh MLflow store holds
+every metric of eight workers.
 """
 
 import argparse
+import csv
 import re
 import statistics
 import subprocess
@@ -94,10 +97,88 @@ def many(n_trials: int) -> None:
         print(f"| {storage.partition(':')[0]} | {len(finished)} | {n_values} | {seconds:.0f} |")
 
 
+LEARNING = (
+    *("env=PointReach-v0", "policy=small", "tensorboard=false", "n_test_rollouts=10"),
+    *("n_epochs=12", "eval_after_n_steps=200", "algorithm.learners.sac.batch_size=64"),
+)
+RATES = "algorithm.learners.sac.learning_rate=tag(log, interval(1e-4, 1e-2))"
+GAMMAS = "algorithm.learners.sac.gamma=choice(0.8,0.9,0.95,0.99)"
+
+
+def train(folder: Path, *overrides: str) -> float:
+    """Search for hyperparameters of a small task; return the seconds."""
+    command = [sys.executable, "experiment/train.py", "--multirun", *LEARNING, RATES, GAMMAS]
+    start = time.monotonic()
+    subprocess.run(
+        [*command, f"hydra.sweep.dir={folder}", *overrides],
+        capture_output=True,
+        check=True,
+        cwd=REPOSITORY,
+    )
+    return time.monotonic() - start
+
+
+def live(n_rounds: int, n_trials: int) -> None:
+    """Wall-clock of equally many screened configurations; ours verifies on top of that."""
+    print("\n| sweeper | seconds of each round |\n|---|---|")
+    seconds: dict[str, list[float]] = {"early_stop_tpe": [], "optuna": []}
+    extra = {"early_stop_tpe": [], "optuna": ["hydra.sweeper.direction=maximize"]}
+    for number in range(n_rounds):
+        for sweeper, found in seconds.items():
+            with tempfile.TemporaryDirectory() as folder:
+                found.append(
+                    train(
+                        Path(folder),
+                        f"hydra/sweeper={sweeper}",
+                        f"hydra.sweeper.n_trials={n_trials}",
+                        f"hydra.sweeper.sampler.seed={number}",
+                        *("tracking=none", "n_parallel_runs=2", "seed=1"),
+                        *extra[sweeper],
+                    )
+                )
+    for sweeper, found in seconds.items():
+        print(f"| {sweeper} | {', '.join(f'{value:.0f}' for value in found)} |")
+    ratios = [b / a for a, b in zip(*seconds.values(), strict=True)]
+    each = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+    print(f"stock takes {statistics.median(ratios):.2f} times as long (each round: {each})")
+
+
+def mlflow_store(n_trials: int) -> None:
+    """Compare what a fresh store holds with what the runs wrote themselves."""
+    from mlflow import MlflowClient
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        uri = f"sqlite:///{folder}/mlflow.db"
+        train(
+            folder / "sweep",
+            f"tracking.uri={uri}",
+            f"tracking.artifact_location={folder}/artifacts",
+            f"hydra.sweeper.n_trials={n_trials}",
+            "hydra.sweeper.n_jobs=8",
+        )
+        client = MlflowClient(uri)
+        n_runs = n_values = n_missing = 0
+        for path in folder.glob("sweep/**/evaluations.csv"):
+            run_id = (path.parent / "mlflow_run_id").read_text().strip()
+            rows = list(csv.DictReader(path.open()))
+            sent = client.get_metric_history(run_id, "eval/success_rate")
+            known = {metric.step: metric.value for metric in sent}
+            n_runs += 1
+            n_values += len(rows)
+            n_missing += sum(
+                known.get(int(row["step"])) != float(row["eval/success_rate"]) for row in rows
+            )
+    print(f"\nMLflow, 8 workers: {n_runs} runs, {n_values} evaluations, {n_missing} missing")
+
+
+PARTS = ["trivial", "idle", "many", "live", "mlflow"]
+
+
 def main() -> None:
     """Run the parts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", nargs="+", default=["trivial", "idle", "many"])
+    parser.add_argument("--parts", nargs="+", default=PARTS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=500)
     arguments = parser.parse_args()
@@ -107,6 +188,10 @@ def main() -> None:
         idle(30)
     if "many" in arguments.parts:
         many(arguments.trials)
+    if "live" in arguments.parts:
+        live(arguments.rounds, 16)
+    if "mlflow" in arguments.parts:
+        mlflow_store(16)
 
 
 if __name__ == "__main__":
