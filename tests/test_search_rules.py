@@ -239,21 +239,16 @@ def test_settings_out_of_range(change, message):
         check_settings(settings | change)
 
 
-@pytest.mark.parametrize(
-    "path", sorted((CONF / "search_space").glob("*.yaml")), ids=lambda p: p.stem
-)
-def test_every_search_space_fits_its_algorithm(path):
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "search_space").iterdir()))
+def test_every_search_space_fits_its_algorithm(name):
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF)):
-        chosen = f"algorithm={path.stem.partition('-')[0]}"
-        config = compose("main", overrides=[chosen, "env=PointReach-v0"])
+        chosen = [f"algorithm={name}", "env=PointReach-v0"]
+        config = compose("main", overrides=chosen)
         space = parse(configured_space(config, None, []), [])
         assert remarks(space, config) == []
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(0))
-        for _ in range(5):
-            params = study.ask(space.distributions).params
-            trial = compose(
-                "main", overrides=[chosen, "env=PointReach-v0", *space.overrides(params)]
-            )
-            check_parameters(trial.algorithm)
+        params = study.ask(space.distributions).params
+        trial = compose("main", overrides=[*chosen, *space.overrides(params)])
+        check_parameters(trial.algorithm)
         assert set(values_in(config, space)) <= set(space.distributions)

@@ -44,6 +44,13 @@ MEDIAN = {
     "n_warmup_steps": 0,
     "interval_steps": 1,
 }
+HALVING = {
+    "_target_": "optuna.pruners.SuccessiveHalvingPruner",
+    "min_resource": 3,  # a quarter of the budget, as conf/hydra/sweeper/pruner/halving.yaml has it
+    "reduction_factor": 2,
+    "min_early_stopping_rate": 0,
+    "bootstrap_count": 0,
+}
 GOOD_SHARE = 0.7
 NO_CAP = 1e9
 
@@ -151,7 +158,7 @@ def hyperband(budget: int) -> optuna.pruners.BasePruner:
     )
 
 
-OURS = Ours(MEDIAN)
+OURS = Ours(HALVING)
 ARMS: dict[str, Any] = {
     "random, full budget": Peer(random_sampler, stops=False),
     "stock as shipped": Peer(stock_tpe, stops=False, waits=True),
@@ -162,6 +169,7 @@ ARMS: dict[str, Any] = {
     "Optuna + Hyperband": Peer(modern_tpe, hyperband),
     "ours": OURS,
     "ours without epoch cap": replace(OURS, factor=NO_CAP),
+    "ours with median instead of halving": replace(OURS, pruner=MEDIAN),
     "ours without pruner": replace(OURS, pruner=None),
     "ours without no-sign-of-life rule": replace(OURS, no_sign_of_life=None),
 }
