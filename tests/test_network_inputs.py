@@ -11,6 +11,7 @@ from baselines_ext.common.network_inputs import NetworkInputs
 
 SPACE = gym.make("PointReach-v0").observation_space  # achieved, desired, observation: 2 each
 SEEN = np.array([[1, 2, 4, 8, 1, 2], [3, 2, 5, 8, 3, 2]], np.float32)
+WAY = np.sqrt((3**2 + 2**2) / 2)  # in the first dimension, root mean square; in the second, 6
 
 
 @pytest.mark.parametrize(
@@ -18,8 +19,8 @@ SEEN = np.array([[1, 2, 4, 8, 1, 2], [3, 2, 5, 8, 3, 2]], np.float32)
     [
         (False, False, SEEN),
         (True, False, [[1, 2, 3, 6, 1, 2], [3, 2, 2, 6, 3, 2]]),
-        (False, True, [[-1, 0, -1, 0, -1, 0], [1, 0, 1, 0, 1, 0]]),
-        (True, True, [[-1, 0, 1, 0, -1, 0], [1, 0, -1, 0, 1, 0]]),
+        (False, True, [[-1 / WAY, 0, 2 / WAY, 1, -1, 0], [1 / WAY, 0, 3 / WAY, 1, 1, 0]]),
+        (True, True, [[-1 / WAY, 0, 3 / WAY, 1, -1, 0], [1 / WAY, 0, 2 / WAY, 1, 1, 0]]),
     ],
 )
 def test_inputs(relative, scaled, expected):
@@ -31,6 +32,12 @@ def test_inputs(relative, scaled, expected):
     parts = {"achieved_goal": SEEN[:, :2], "desired_goal": SEEN[:, 2:4], "observation": SEEN[:, 4:]}
     seen = inputs.of_observation(parts)
     np.testing.assert_allclose(np.hstack([seen[key] for key in parts]), expected, atol=1e-6)
+
+
+def test_what_is_far_from_the_warm_up_is_clipped():
+    inputs = NetworkInputs(SPACE, relative=True, scaled=True)
+    inputs.learn(SEEN.copy())
+    assert inputs(SEEN[:1] + 1000).max() == 5
 
 
 def test_goals_are_needed_for_ways_to_them():
