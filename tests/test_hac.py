@@ -235,6 +235,10 @@ def test_what_a_layer_does_differently():
     assert [layer.learner.learning_rate for layer in model.layers] == [0.01, 3e-4]
     with pytest.raises(ValueError, match=r"layer_2=.*but the layers are \['layer_0', 'layer_1'\]"):
         agent(layer_arguments={"layer_2": {"gamma": 0.5}})
+    with pytest.raises(
+        ValueError, match=r"layer_arguments\.layer_1\.ent_coef: td3 has no ent_coef"
+    ):
+        agent(layer_classes=["sac", "td3"], layer_arguments={"layer_1": {"ent_coef": 0.1}})
 
 
 def test_subgoals_are_held_until_they_are_done_with():
