@@ -11,6 +11,7 @@ from envs.point_reach import Observation
 LAYOUTS = {
     "u": ("....", "###.", "S..."),
     "z": ("....", ".###", "....", "###.", "S..."),
+    "snake": ("....", ".###", "....", "###.", "....", ".###", "....", "###.", "S..."),
 }
 """Unit cells, the highest row first: S holds the start, # is wall."""
 
@@ -24,7 +25,7 @@ class WindingMaze(gym.Env):
     free. The reward is 0 within ``distance_threshold`` of the goal, else -1; the episode ends only
     by truncation.
 
-    :param layout: ``u`` or ``z``
+    :param layout: ``u``, ``z`` or ``snake``: one, two or four walls
     :param step_size: distance moved at full velocity along an axis, in cells
     :param distance_threshold: the goal's radius, in cells
     """
