@@ -1,5 +1,7 @@
 """What networks read of observations."""
 
+from pathlib import Path
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -46,7 +48,7 @@ def test_goals_are_needed_for_ways_to_them():
 
 
 @pytest.mark.parametrize("relative", [False, True])
-def test_acting_in_numpy_and_in_torch_read_the_same(relative: bool):
+def test_acting_in_numpy_in_torch_and_from_a_file_reads_the_same(relative: bool, tmp_path: Path):
     model = baselines_ext.SAC(
         "MultiInputPolicy",
         gym.make("PointReach-v0"),
@@ -61,6 +63,9 @@ def test_acting_in_numpy_and_in_torch_read_the_same(relative: bool):
     observation = {key: np.full((3, 2), 0.3, np.float32) for key in SPACE}  # type: ignore[attr-defined]
     observation["desired_goal"] = observation["desired_goal"] + 0.5
     in_numpy, _ = model.predict(observation, deterministic=True)
+    model.save(tmp_path / "model.zip")
+    loaded = baselines_ext.SAC.load(tmp_path / "model.zip", device="cpu")
+    np.testing.assert_array_equal(loaded.predict(observation, deterministic=True)[0], in_numpy)
     model._numpy_actor = None
     in_torch, _ = model.predict(observation, deterministic=True)
     np.testing.assert_allclose(in_numpy, in_torch, atol=1e-5)
