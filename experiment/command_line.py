@@ -58,6 +58,9 @@ def prepare(arguments: list[str]) -> list[str]:
     :return: the arguments for Hydra
     :raises UserError: for the predecessor's spellings, unknown presets and unknown runs
     """
+    if "--plan" in arguments:
+        arguments = [text for text in arguments if text != "--plan"]
+        arguments += ["--multirun", "hydra.sweeper.plan=true"]
     for argument in arguments:
         answer = todays_spelling(argument)
         if answer is not None:

@@ -19,12 +19,13 @@ from experiment.metric_history import MetricHistory
 from experiment.metric_logging import TrackerOutput
 from experiment.progress import RunProgress
 from experiment.rendering import render_episodes
-from experiment.run_directory import BEST, EVALUATIONS, LAST
+from experiment.run_directory import BEST, EVALUATIONS
 from experiment.tracking import Tracker
 from interface.errors import unknown_name
 from interface.learner import MeasuresEvaluations
 from interface.metrics import EVAL_RETURN, EVAL_SUCCESS_RATE
 from interface.result import Status
+from interface.run_files import LAST
 from interface.trial_monitor import TrialMonitor
 
 log = logging.getLogger(__name__)

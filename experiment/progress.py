@@ -40,9 +40,10 @@ class RunProgress:
     :param total_steps: environment steps of the whole run
     :param step: steps made before
     :param n_epochs: evaluations of the whole run
+    :param visible: False for one of several runs on a terminal
     """
 
-    def __init__(self, total_steps: int, step: int, n_epochs: int) -> None:
+    def __init__(self, total_steps: int, step: int, n_epochs: int, *, visible: bool = True) -> None:
         self._n_epochs = n_epochs
         self._start_step = self._step = step
         self._start = time.monotonic()
@@ -56,7 +57,7 @@ class RunProgress:
             TimeRemainingColumn(elapsed_when_finished=True),
             TextColumn("{task.fields[latest]}"),
             console=Console(),
-            disable=not sys.stdout.isatty(),
+            disable=not (visible and sys.stdout.isatty()),
         )
         self._task = self._bar.add_task("", total=total_steps, rate=0.0, latest=self._latest)
 

@@ -26,7 +26,7 @@ _PACKAGES = (
 _LARGEST_NEW_FILE_BYTES = 1_000_000
 
 # Leaves that say nothing of the experiment, or may hold a password.
-_NOT_A_PARAM = ("tracking.", "hydra.", "restore", "data_dir")
+_NOT_A_PARAM = ("tracking.", "hydra.", "restore", "data_dir", "trial_monitor.", "search_space.")
 
 
 def config_params(cfg: DictConfig) -> dict[str, str]:

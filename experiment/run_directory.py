@@ -17,17 +17,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from interface.errors import UserError
 from interface.resolvers import REPOSITORY, quoted
+from interface.run_files import CONFIG, LAST, RUN_ID
 from util.atomic_write import atomic_write_text
 
-CONFIG = "config.yaml"
 EVALUATIONS = "evaluations.csv"
-LAST = "last.zip"
 BEST = "best_model.zip"
 LOG = "train.log"
 RESULT = "result.json"
 PROVENANCE = "provenance.json"
 PROGRESS = "progress.csv"
-RUN_ID = "mlflow_run_id"
+
+_NO_MONITOR = "interface.trial_monitor.NullTrialMonitor"
 
 DATA_DIR = REPOSITORY / "data"
 
@@ -104,7 +104,9 @@ def write_config(cfg: DictConfig, run_dir: Path) -> None:
         return
     # Hydra reads this file when the run is continued, and checks changes against the schema.
     header = f"# {shlex.join(sys.argv)}\ndefaults:\n- main_schema\n- _self_\n"
-    atomic_write_text(run_dir / CONFIG, header + OmegaConf.to_yaml(cfg, resolve=True))
+    alone = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "search_space"])
+    alone.trial_monitor = {"_target_": _NO_MONITOR}  # whoever runs it again is not the search
+    atomic_write_text(run_dir / CONFIG, header + OmegaConf.to_yaml(alone, resolve=True))
 
 
 @contextmanager

@@ -7,10 +7,14 @@ that a run that was cut short is not compared as if it had run out; minus a thou
 relative goal distance, which orders runs that never succeeded.
 """
 
-from omegaconf import DictConfig
+import math
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig
 
 from experiment.metric_history import MetricHistory
 from interface.config import Direction
+from interface.errors import UserError, unknown_name
 from interface.metrics import EVAL_GOAL_DISTANCE, EVAL_SUCCESS_RATE
 from interface.result import Status
 
@@ -19,21 +23,70 @@ WORST_SCORE = -1.0
 
 _DISTANCE_WEIGHT = 0.001
 
+_CENSORED_BONUS = 0.001
+"""A capped run was not seen to fail: it ranks before one that failed with the same success."""
 
-def score(cfg: DictConfig, history: MetricHistory, status: Status) -> float:
+
+def scores(cfg: DictConfig, history: MetricHistory, status: Status) -> tuple[float, ...]:
     """
-    Score a run by the criterion of its config.
+    Score a run by each criterion of its config.
 
     :param cfg: the main config
     :param history: of the run
     :param status: how it ended
     :return: higher is better
+    :raises UserError: if there are not as many directions as criteria
     """
-    if status is Status.DIVERGED:
-        return WORST_SCORE
-    if cfg.hyperopt_criterion == EVAL_SUCCESS_RATE:
-        return success_score(history, cfg.n_epochs, reached=status is Status.SUCCESS)
-    return column_score(history, cfg.hyperopt_criterion, cfg.hyperopt_direction)
+    return tuple(
+        criterion_score(criterion, direction, cfg.n_epochs, history, status)
+        for criterion, direction in criteria(cfg)
+    )
+
+
+def criteria(cfg: DictConfig) -> list[tuple[str, Direction]]:
+    """
+    List what a search optimises.
+
+    :param cfg: the main config
+    :raises UserError: if there are not as many directions as criteria, or one is no direction
+    """
+    names, directions = _listed(cfg.hyperopt_criterion), _listed(cfg.hyperopt_direction)
+    if len(directions) == 1:
+        directions *= len(names)
+    if len(names) != len(directions):
+        raise UserError(
+            f"hyperopt_direction={directions} must be one direction, or one for each of {names}"
+        )
+    known = [one.value for one in Direction]
+    for direction in directions:
+        if direction not in known:
+            raise unknown_name("hyperopt_direction", direction, known)
+    return [(name, Direction(one)) for name, one in zip(names, directions, strict=True)]
+
+
+def _listed(value: Any) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list | ListConfig) else [str(value)]
+
+
+def criterion_score(
+    criterion: str, direction: Direction, n_epochs: int, history: MetricHistory, status: Status
+) -> float:
+    """
+    Score a run by one criterion.
+
+    :param criterion: key of the metric
+    :param direction: whether more or less of it is better
+    :param n_epochs: full budget of the run
+    :param history: of the run
+    :param status: how it ended
+    """
+    by_success = criterion == EVAL_SUCCESS_RATE
+    if status is Status.DIVERGED or not history.epochs:
+        return WORST_SCORE if by_success else -math.inf
+    if not by_success:
+        return column_score(history, criterion, direction)
+    bonus = _CENSORED_BONUS if status is Status.CAPPED else 0.0
+    return success_score(history, n_epochs, reached=status is Status.SUCCESS) + bonus
 
 
 def success_score(history: MetricHistory, n_epochs: int, *, reached: bool) -> float:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from stable_baselines3.common.base_class import BaseAlgorithm
 
@@ -18,10 +20,11 @@ from experiment.provenance import (
     package_versions,
     write_source_snapshot,
 )
-from experiment.run_directory import BEST, CONFIG, EVALUATIONS, LOG, PROVENANCE, RESULT, load_config
+from experiment.run_directory import BEST, EVALUATIONS, LOG, PROVENANCE, RESULT, load_config
 from experiment.tracking import Tracker
 from interface.learner import ChoosesUpdate
 from interface.result import Status
+from interface.run_files import CONFIG
 from util.atomic_write import atomic_write_text
 
 _TRACEBACK = "traceback.txt"
@@ -62,7 +65,7 @@ def tracked(
     if isinstance(model, ChoosesUpdate):
         tags["update"] = model.update_used
     tags |= provenance | _changes(cfg, run_dir)
-    tracker.start(run_dir, _run_name(cfg, run_dir), config_params(cfg), tags)
+    tracker.start(run_dir, _run_name(cfg, run_dir), config_params(cfg), tags, _sweep_dir())
     atomic_write_text(run_dir / PROVENANCE, json.dumps(provenance, indent=2) + "\n")
     if write_source_snapshot(run_dir / _SOURCE):
         tracker.log_artifact(run_dir / _SOURCE)
@@ -80,6 +83,12 @@ def tracked(
     if end.status is not None:
         tracker.set_tags({"status": end.status.value})
     tracker.close("interrupted" if end.status is Status.INTERRUPTED else "finished")
+
+
+def _sweep_dir() -> Path | None:
+    """Find the folder of the search that the run belongs to."""
+    hydra_cfg = HydraConfig.get()
+    return Path(hydra_cfg.sweep.dir) if hydra_cfg.mode == RunMode.MULTIRUN else None
 
 
 def _run_name(cfg: DictConfig, run_dir: Path) -> str:

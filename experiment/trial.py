@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch as th
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import set_random_seed
@@ -34,8 +35,8 @@ from experiment.progress import RunProgress
 from experiment.rendering import check_mode
 from experiment.report import log_start, log_summary, write_result
 from experiment.resources import available_cores, resolved, resources_of
-from experiment.run_directory import EVALUATIONS, LAST, discarded_if_refused, write_config
-from experiment.score import score
+from experiment.run_directory import EVALUATIONS, discarded_if_refused, write_config
+from experiment.score import criteria, scores
 from experiment.tracked import tracked
 from experiment.tracking import Tracker
 from interface.capabilities import has_goals
@@ -45,6 +46,7 @@ from interface.instantiation import instantiate
 from interface.learner import RewardsGoals
 from interface.parameters import arguments_of, check_parameters, check_unused_overrides
 from interface.result import Status, TrialResult
+from interface.run_files import LAST
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +72,7 @@ def run_trial(cfg: DictConfig) -> TrialResult:
             with caught_interrupts() as interrupts:
                 status = train(cfg, run_dir, parts, tracker, interrupts)
             result = TrialResult(
-                score=score(cfg, parts.history, status),
+                scores=scores(cfg, parts.history, status),
                 status=status,
                 n_epochs=len(parts.history.epochs),
                 n_steps=parts.model.num_timesteps,
@@ -93,6 +95,7 @@ def check_config(cfg: DictConfig) -> None:
     import_packages(cfg.imports)
     check_ranges(cfg)
     check_mode(cfg)
+    criteria(cfg)
     check_parameters(cfg.algorithm)
     check_unused_overrides(cfg.algorithm, HydraConfig.get().overrides.task)
     try:
@@ -196,7 +199,8 @@ def train(
     total_steps = cfg.n_epochs * cfg.eval_after_n_steps
     output = TrackerOutput(tracker)
     model.set_logger(make_logger(run_dir, output, tensorboard=cfg.tensorboard, step=first_step))
-    progress = RunProgress(total_steps, first_step, cfg.n_epochs)
+    alone = HydraConfig.get().mode != RunMode.MULTIRUN
+    progress = RunProgress(total_steps, first_step, cfg.n_epochs, visible=alone)
     end_epoch = EpochEnd(
         cfg=cfg,
         run_dir=run_dir,

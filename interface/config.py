@@ -93,6 +93,7 @@ class MainConfig:
     tracking: Any = MISSING
     render: RenderConfig = field(default_factory=RenderConfig)
     trial_monitor: Any = MISSING
+    search_space: dict[str, Any] = field(default_factory=dict)
     seed: int = MISSING
     device: str = MISSING
     n_threads: Any = MISSING
@@ -106,8 +107,8 @@ class MainConfig:
     early_stop_threshold: float = MISSING
     early_stop_last_n: int = MISSING
     early_stop_direction: Direction = MISSING
-    hyperopt_criterion: str = MISSING
-    hyperopt_direction: Direction = MISSING
+    hyperopt_criterion: Any = MISSING
+    hyperopt_direction: Any = MISSING
     checkpoint_every_n_epochs: int = MISSING
     log_interval: int = MISSING
     tensorboard: bool = MISSING

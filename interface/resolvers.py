@@ -1,8 +1,10 @@
 """Values that a config computes: the repository's folder, a fresh seed, a run's folder name."""
 
+import math
 import random
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -12,6 +14,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # A folder name shows what was changed, unless another part of the path says so already.
 _SAID_ELSEWHERE = re.compile(r"(env|algorithm|seed|data_dir|restore|tracking\.uri|hydra\..*)=")
 _MAX_LENGTH = 120
+# computed once for a config, however often it is read
+_CACHED = ("fresh_seed", "sweep_name")
 
 
 def changed_overrides(overrides: Sequence[str]) -> str:
@@ -39,10 +43,12 @@ def quoted(value: str) -> str:
 
 
 def register_resolvers() -> None:
-    """Make ``${repository:}``, ``${fresh_seed:}`` and ``${changed_overrides:...}`` known."""
+    """Make ``${repository:}``, ``${fresh_seed:}`` and the others known to configs."""
     for name, resolver in (
         ("repository", lambda: str(REPOSITORY)),
         ("fresh_seed", lambda: random.SystemRandom().randrange(1_000_000)),
         ("changed_overrides", changed_overrides),
+        ("ceil_share", lambda number, share: math.ceil(number * share)),
+        ("sweep_name", lambda name: name or datetime.now().strftime("%Y-%m-%d_%H-%M-%S-sweep")),
     ):
-        OmegaConf.register_resolver(name, resolver, replace=True, use_cache=name == "fresh_seed")
+        OmegaConf.register_resolver(name, resolver, replace=True, use_cache=name in _CACHED)

@@ -26,18 +26,23 @@ class TrialResult:
     """
     The outcome of one run; ``float(result)`` is its score, so any Hydra sweeper can use it.
 
-    :param score: the objective, higher is better; see ``experiment.score``
+    :param scores: of each criterion, higher is better; see ``experiment.score``
     :param status: how the run ended
     :param n_epochs: evaluations made
     :param n_steps: environment steps made
     :param run_id: the tracker's id of this run, None if it was not tracked
     """
 
-    score: float
+    scores: tuple[float, ...]
     status: Status
     n_epochs: int
     n_steps: int
     run_id: str | None = None
+
+    @property
+    def score(self) -> float:
+        """The first of the scores."""
+        return self.scores[0]
 
     def __float__(self) -> float:
         return self.score

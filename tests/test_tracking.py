@@ -15,12 +15,12 @@ from mlflow.entities import Run
 
 from experiment.metric_history import read_csv
 from experiment.provenance import config_params
-from experiment.run_directory import RUN_ID
 from experiment.tracking import MlflowTracker
 from experiment.tracking.__main__ import send_rest
 from experiment.tracking.journal import Journal
 from experiment.tracking.store import without_password
 from interface.metrics import EVAL_SUCCESS_RATE
+from interface.run_files import RUN_ID
 from tests.running import TINY_HER, hydra_main, train
 
 LEFT_OUT = ("tracking", "data_dir", "restore")

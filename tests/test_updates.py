@@ -1,7 +1,7 @@
 """Our gradient steps are SB3's, to rounding, in every mode; files go both ways."""
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -114,12 +114,20 @@ def skip_without_compiler(mode: str) -> None:
         pytest.skip("there is no C++ compiler")
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        # compiling takes 10-20 s; DDPG is TD3's code with one graph instead of two
+        pytest.param(name, mode, marks=[pytest.mark.slow] * ((name, mode) == ("TD3", "compile")))
+        for name, mode in product(ALGORITHMS, MODES)
+    ],
+)
 def test_200_steps_in_float64(name: str, mode: str, in_float64: None):
     skip_without_compiler(mode)
     batches = [random_batch(np.random.default_rng(i)) for i in range(200)]
-    theirs, ours = model(sb3, name), model(baselines_ext, name, update=mode)
+    policy = {"policy_kwargs": {"net_arch": [8] if mode == "compile" else [16, 16]}}
+    theirs = model(sb3, name, **policy)
+    ours = model(baselines_ext, name, update=mode, **policy)
     assert ours.update_used == mode
     train_on(theirs, batches)
     train_on(ours, batches)

@@ -1,5 +1,6 @@
 """Act outside torch: for one observation, calling torch costs more than the arithmetic."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
@@ -82,11 +83,11 @@ def flat_observations(space: spaces.Space, observations: Any) -> np.ndarray:
     """
     if isinstance(space, spaces.Dict):
         parts = [
-            np.asarray(observations[key], np.float32).reshape(-1, int(np.prod(part.shape)))  # type: ignore[arg-type]
+            np.asarray(observations[key], np.float32).reshape(-1, math.prod(part.shape))  # type: ignore[arg-type]
             for key, part in space.spaces.items()
         ]
         return np.concatenate(parts, axis=1)
-    return np.asarray(observations, np.float32).reshape(-1, int(np.prod(space.shape)))  # type: ignore[arg-type]
+    return np.asarray(observations, np.float32).reshape(-1, math.prod(space.shape))  # type: ignore[arg-type]
 
 
 def is_single(space: spaces.Space, observations: Any) -> bool:

@@ -3,10 +3,10 @@
 import logging
 from abc import abstractmethod
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any, Self
 
 import numpy as np
-import torch as th
 from stable_baselines3.common.noise import ActionNoise
 
 from baselines_ext.common.acting import NumpyActor, flat_observations, is_single
@@ -181,7 +181,7 @@ class LeanActorCritic(LeanOffPolicy):
             values = [getattr(loss, name) for loss in losses]
             known = [value for value in values if value is not None]
             if known:
-                means[name] = float(th.stack(known).mean())
+                means[name] = fmean(map(float, known))
         return means
 
     def predict(

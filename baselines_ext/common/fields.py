@@ -1,5 +1,6 @@
 """What a replay store holds for each step: names, shapes and types."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,7 @@ class Field:
     @property
     def size(self) -> int:
         """Numbers in one value."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     @property
     def is_float(self) -> bool:

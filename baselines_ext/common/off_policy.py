@@ -137,7 +137,8 @@ class LeanOffPolicy(OffPolicyAlgorithm):
         :param log_interval: episodes between two log lines
         """
         n_steps = n_episodes = 0
-        self.policy.set_training_mode(False)
+        if self.policy.training:  # asked first: setting it walks through all modules
+            self.policy.set_training_mode(False)
         if self.use_sde:
             self.actor.reset_noise(env.num_envs)  # type: ignore[operator]
         callback.on_rollout_start()

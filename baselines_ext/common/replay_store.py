@@ -60,6 +60,9 @@ class ReplayStore:
             **(extra_fields or {}),
         }
         self._check_memory()
+        observed = (self.fields[key] for key in self.observation_keys)
+        self.observation_width = sum(field.size for field in observed if field.is_float)
+        """Columns of all float observation fields; they come first in the matrix."""
         self.clear()
 
     @property

@@ -48,17 +48,6 @@ class GoalSelectionStrategy(Enum):
     """Any one."""
 
 
-def observation_width(store: ReplayStore) -> int:
-    """
-    Count the columns of all float observation fields.
-
-    :param store: whose observation fields come first
-    """
-    return sum(
-        store.fields[key].size for key in store.observation_keys if store.fields[key].is_float
-    )
-
-
 def observations_of(store: ReplayStore) -> np.ndarray:
     """
     Copy all observations from which an action was taken.
@@ -66,7 +55,7 @@ def observations_of(store: ReplayStore) -> np.ndarray:
     :param store: to read
     :return: (rows, W)
     """
-    return store.matrix[store.has_action, : observation_width(store)]
+    return store.matrix[store.has_action, : store.observation_width]
 
 
 def draw_rows(store: ReplayStore, n: int, rng: np.random.Generator) -> Rows:
@@ -81,20 +70,19 @@ def draw_rows(store: ReplayStore, n: int, rng: np.random.Generator) -> Rows:
     """
     if store.n_transitions == 0:
         raise ValueError("cannot sample from an empty replay store")
-    rows = _draw_any(store, n, rng)
-    missing = np.flatnonzero(~store.has_action[rows])
-    while missing.size:
-        rows[missing] = _draw_any(store, missing.size, rng)
-        missing = missing[~store.has_action[rows[missing]]]
-    return rows
+    rows = _draw_usable(store, n + n // 16, rng)  # mostly enough: few rows have no action
+    while rows.size < n:
+        rows = np.concatenate((rows, _draw_usable(store, n, rng)))
+    return rows[:n]
 
 
-def _draw_any(store: ReplayStore, n: int, rng: np.random.Generator) -> Rows:
+def _draw_usable(store: ReplayStore, n: int, rng: np.random.Generator) -> Rows:
+    """Draw n rows and keep those with an action."""
     n_used = int(store.n_used.max())
     drawn = rng.integers(0, n_used * store.n_envs, n)
-    if store.n_envs == 1:
-        return drawn
-    return drawn // n_used * store.rows_per_env + drawn % n_used
+    if store.n_envs > 1:
+        drawn = drawn // n_used * store.rows_per_env + drawn % n_used
+    return drawn[store.has_action[drawn]]
 
 
 def transitions(store: ReplayStore, rows: Rows, gamma: float) -> Batch:
@@ -109,7 +97,7 @@ def transitions(store: ReplayStore, rows: Rows, gamma: float) -> Batch:
 
 
 def _fetch(store: ReplayStore, rows: Rows, next_rows: Rows, gamma: float) -> Batch:
-    n, width = len(rows), observation_width(store)
+    n, width = len(rows), store.observation_width
     taken = store.matrix.take(np.concatenate((rows, next_rows)), axis=0)
     here = taken[:n]
     if ACTION in store.columns:

@@ -118,6 +118,7 @@ class SacUpdate:
         self.device = policy.device
         self.actor_adam = LeanAdam(policy.actor.optimizer, self.actor.parameters)
         self.critic_adam = LeanAdam(policy.critic.optimizer, parameters_of(self.critic))
+        self._followers_and_leaders = parameters_of(self.critic_target), parameters_of(self.critic)
 
     def __call__(self, batch: TensorBatch, learning_rate: float | th.Tensor) -> SacLosses:
         """
@@ -155,7 +156,7 @@ class SacUpdate:
         :param tau: how far, in [0, 1]
         """
         with th.no_grad():
-            th._foreach_lerp_(parameters_of(self.critic_target), parameters_of(self.critic), tau)
+            th._foreach_lerp_(*self._followers_and_leaders, tau)
 
 
 def actor_of(policy: SACPolicy) -> Actor:

@@ -56,6 +56,10 @@ class Td3Update:
         self.critic_target = critics_of(policy.critic_target, activation)
         self.actor_adam = LeanAdam(policy.actor.optimizer, self.actor.parameters)
         self.critic_adam = LeanAdam(policy.critic.optimizer, parameters_of(self.critic))
+        self._followers_and_leaders = (
+            parameters_of([*self.critic_target, self.actor_target]),
+            parameters_of([*self.critic, self.actor]),
+        )
         self.device = policy.device
         self.noise, self.noise_clip = noise, noise_clip
         self.target_range = target_range
@@ -100,9 +104,8 @@ class Td3Update:
 
         :param tau: how far, in [0, 1]
         """
-        targets = parameters_of([*self.critic_target, self.actor_target])
         with th.no_grad():
-            th._foreach_lerp_(targets, parameters_of([*self.critic, self.actor]), tau)
+            th._foreach_lerp_(*self._followers_and_leaders, tau)
 
 
 def actor_of(actor: nn.Module, activation: type[nn.Module]) -> Network:

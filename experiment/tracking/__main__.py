@@ -4,11 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from experiment.run_directory import RUN_ID, find_run, load_config
+from experiment.run_directory import find_run, load_config
 from experiment.tracking.journal import Journal
 from experiment.tracking.sender import send_all
 from experiment.tracking.store import connect
 from interface.errors import UserError
+from interface.run_files import RUN_ID
 
 _BATCH = 50
 

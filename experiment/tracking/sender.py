@@ -122,7 +122,8 @@ class Sender(threading.Thread):
         behind = False
         while True:
             finishing = self._finishing.wait(pause)
-            self._every_interval()
+            if not finishing:  # the journal may be closed
+                self._every_interval()
             try:
                 done = self._send_some()
             except Exception as error:  # noqa: BLE001 (any failure of the store; told once, retried)

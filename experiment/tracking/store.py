@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from interface.errors import UserError
+from interface.run_files import RUN_ID
+from util.atomic_write import atomic_write_text
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _ANSWER_SECONDS = 5.0
+
+PARENT = "mlflow.parentRunId"
 
 
 def without_password(uri: str) -> str:
@@ -137,3 +141,27 @@ def open_run(
     except MlflowException as error:
         raise UserError(f"the MLflow run {run_id} cannot be continued: {error.message}") from error
     return run_id
+
+
+def parent_run(
+    client: "MlflowClient", experiment: str, sweep_dir: Path, tags: Mapping[str, str]
+) -> str:
+    """
+    Find the run of a search; its first trial opens it.
+
+    :param client: of the store
+    :param experiment: id
+    :param sweep_dir: folder of the search
+    :param tags: of the trial, of which the search takes environment and algorithm
+    :return: its id
+    """
+    path = sweep_dir / RUN_ID
+    with FileLock(sweep_dir / ".mlflow.lock"):
+        if path.exists():
+            return path.read_text(encoding="utf-8").strip()
+        own = {key: tags[key] for key in ("env", "algorithm") if key in tags}
+        run_id = open_run(
+            client, experiment, None, sweep_dir.name, {**own, "study": sweep_dir.name}
+        )
+        atomic_write_text(path, f"{run_id}\n")
+        return run_id

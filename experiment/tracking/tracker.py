@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from experiment.run_directory import RUN_ID
 from experiment.tracking.journal import Journal
 from experiment.tracking.sender import Sender
-from experiment.tracking.store import connect, experiment_id, open_run
+from experiment.tracking.store import PARENT, connect, experiment_id, open_run, parent_run
 from experiment.tracking.system_metrics import SystemMetrics
+from interface.run_files import RUN_ID
 from util.atomic_write import atomic_write_text
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,12 @@ class Tracker(Protocol):
     run_id: str | None
 
     def start(
-        self, folder: Path, name: str, params: Mapping[str, str], tags: Mapping[str, str]
+        self,
+        folder: Path,
+        name: str,
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+        sweep_dir: Path | None = None,
     ) -> None:
         """
         Open the run, or reopen the one whose id lies in the folder.
@@ -33,6 +38,7 @@ class Tracker(Protocol):
         :param name: of a new run
         :param params: written once, when the run is new
         :param tags: written at each start
+        :param sweep_dir: of the search that the run belongs to
         """
 
     def log_metrics(self, values: Mapping[str, float], step: int) -> None:
@@ -75,7 +81,12 @@ class NullTracker:
     run_id: str | None = None
 
     def start(
-        self, folder: Path, name: str, params: Mapping[str, str], tags: Mapping[str, str]
+        self,
+        folder: Path,
+        name: str,
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+        sweep_dir: Path | None = None,
     ) -> None:
         """Do nothing."""
 
@@ -127,7 +138,12 @@ class MlflowTracker:
         self.run_id: str | None = None
 
     def start(
-        self, folder: Path, name: str, params: Mapping[str, str], tags: Mapping[str, str]
+        self,
+        folder: Path,
+        name: str,
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+        sweep_dir: Path | None = None,
     ) -> None:
         """Open the run; a store that does not answer is an error now, later it is not."""
         client = connect(self._uri)
@@ -136,6 +152,9 @@ class MlflowTracker:
         )
         id_path = folder / RUN_ID
         known = id_path.read_text(encoding="utf-8").strip() if id_path.exists() else None
+        if sweep_dir is not None:
+            parent = parent_run(client, experiment, sweep_dir, tags)
+            tags = {**tags, PARENT: parent, "study": sweep_dir.name}
         self.run_id = open_run(client, experiment, known, name, tags)
         self._folder = folder
         self._journal = Journal(folder)

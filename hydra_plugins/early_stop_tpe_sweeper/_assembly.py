@@ -1,0 +1,257 @@
+"""The story of one sweep: from settings and overrides to a report."""
+
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from hydra_plugins.early_stop_tpe_sweeper._executor import LauncherExecutor
+from hydra_plugins.early_stop_tpe_sweeper._identity import identity
+from hydra_plugins.early_stop_tpe_sweeper._jobs import JobMaker, given_value
+from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
+from hydra_plugins.early_stop_tpe_sweeper._plan import show_plan
+from hydra_plugins.early_stop_tpe_sweeper._report import write_report
+from hydra_plugins.early_stop_tpe_sweeper._rules import Race
+from hydra_plugins.early_stop_tpe_sweeper._search_space import (
+    SearchSpace,
+    configured_space,
+    parse,
+    remarks,
+    values_in,
+)
+from hydra_plugins.early_stop_tpe_sweeper._settings import check_settings, directions_of
+from hydra_plugins.early_stop_tpe_sweeper._stopping import interrupts, stop_file
+from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage
+from hydra_plugins.early_stop_tpe_sweeper._sweep import End, Limits, Sweep, worst_values
+from hydra_plugins.early_stop_tpe_sweeper._table import Table
+from hydra_plugins.early_stop_tpe_sweeper._warm_start import configurations_of
+from interface.errors import UserError
+from interface.instantiation import instantiate
+from interface.metrics import EVAL_SUCCESS_RATE
+
+log = logging.getLogger(__name__)
+
+_WORST_SCORE = -1.0
+
+
+def run_sweep(
+    context: HydraContext,
+    task_function: TaskFunction,
+    config: DictConfig,
+    settings: Mapping[str, Any],
+    arguments: Sequence[str],
+) -> None:
+    """
+    Search, verify, report.
+
+    :param context: of Hydra
+    :param task_function: trains
+    :param config: of the sweep
+    :param settings: of the sweeper
+    :param arguments: overrides of the command line
+    :raises UserError: for wrong input, before anything is written
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    check_settings(settings)
+    space = parse(configured_space(config, settings["params"], arguments), arguments)
+    base = context.config_loader.load_sweep_config(config, space.fixed)
+    check_composes(context, config, space)
+    log_remarks(space, base)
+    race = Race(settings["min_trials_per_param"], settings["max_trials_per_param"])
+    if settings["plan"]:
+        show_plan(context, task_function, config, space, settings, race)
+        return
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=context, task_function=task_function, config=config
+    )
+    ledger = open_ledger(settings, space)
+    seed = ledger.configure(monitor_settings(config, base, settings), _seed(arguments))
+    enqueue_known(ledger, context, config, space, settings["warm_start"])
+    n_workers = workers_of(launcher, settings["n_jobs"])
+    sweep_dir = Path(config.hydra.sweep.dir)
+    with stop_file(sweep_dir) as path, Table(ledger, race, settings, path) as table:
+        sweep = Sweep(
+            ledger=ledger,
+            race=race,
+            executor=LauncherExecutor(launcher, n_workers),
+            limits=limits_of(settings, n_workers),
+            make_job=JobMaker(context.config_loader, config, space, seed),
+            worst=worst_values(directions_of(settings["direction"]), _WORST_SCORE),
+            is_stopped=lambda: not path.exists(),
+            on_change=table.update,
+        )
+        with interrupts(sweep):
+            end = sweep.run()
+    idle_share = sweep.workload.idle_share(sweep.executor.now())
+    write_report(sweep_dir, ledger, race, space, idle_share, end, base)
+    _raise_if_failed(end, ledger)
+
+
+def open_ledger(settings: Mapping[str, Any], space: SearchSpace) -> Ledger:
+    """
+    Open the study, a new one or one that goes on.
+
+    :param settings: of the sweeper
+    :param space: to search
+    """
+    sampler = make_sampler(settings["sampler"], space)
+    ledger = Ledger(
+        open_storage(settings["storage"]),
+        settings["study_name"],
+        space.distributions,
+        directions_of(settings["direction"]),
+        sampler,
+        identity(),
+        settings["heartbeat_timeout_seconds"],
+    )
+    if ledger.trials:
+        sampler.reseed_rng()  # or a seeded sampler would propose the same values again
+    return ledger
+
+
+def check_composes(context: HydraContext, config: DictConfig, space: SearchSpace) -> None:
+    """
+    Compose one trial, so that a wrong key is an error before anything is written.
+
+    :param context: of Hydra
+    :param config: of the sweep
+    :param space: to search
+    """
+    first = optuna.create_study(sampler=optuna.samplers.RandomSampler(0)).ask(space.distributions)
+    context.config_loader.load_sweep_config(config, space.overrides(first.params))
+
+
+def log_remarks(space: SearchSpace, config: DictConfig) -> None:
+    """
+    Say what is dubious about a space.
+
+    :param space: to search
+    :param config: of a trial
+    """
+    for remark in remarks(space, config):
+        log.warning("%s", remark)
+
+
+def make_sampler(sampler: Any, space: SearchSpace) -> optuna.samplers.BaseSampler:
+    """
+    Make the sampler; the grid needs the space.
+
+    :param sampler: node of the config
+    :param space: to search
+    """
+    sampler = instantiate(sampler)
+    if isinstance(sampler, optuna.samplers.BaseSampler):
+        return sampler
+    from hydra_plugins.hydra_optuna_sweeper._impl import OptunaSweeperImpl
+
+    to_choices = OptunaSweeperImpl._to_grid_sampler_choices
+    try:
+        return sampler({key: to_choices(one) for key, one in space.distributions.items()})
+    except ValueError as error:
+        raise UserError(f"hydra/sweeper/sampler=grid: {error}") from error
+
+
+def monitor_settings(
+    config: DictConfig, base: DictConfig, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """
+    Gather what the workers go by.
+
+    :param config: of the sweep
+    :param base: of a trial
+    :param settings: of the sweeper
+    """
+    criterion = base.get("hyperopt_criterion")
+    several = len(directions_of(settings["direction"])) > 1
+    pruner = OmegaConf.to_container(config.hydra.sweeper.pruner, resolve=True)
+    return {
+        "budget": base.get("n_epochs", 1),
+        "factor": settings["epoch_factor"],
+        "warm_up": settings["warm_up"],
+        "no_sign_of_life": settings["no_sign_of_life"] if criterion == EVAL_SUCCESS_RATE else None,
+        "no_sign_of_life_after": settings["no_sign_of_life_after"],
+        "n_needed": settings["min_trials_per_param"],
+        "n_allowed": settings["max_trials_per_param"],
+        "criterion": None if several else criterion,
+        "maximize": str(getattr(base.get("hyperopt_direction"), "name", "maximize")) == "maximize",
+        "pruner": None if several else pruner,
+    }
+
+
+def enqueue_known(
+    ledger: Ledger,
+    context: HydraContext,
+    config: DictConfig,
+    space: SearchSpace,
+    warm_start: str | None,
+) -> None:
+    """
+    Queue what is known first: the defaults, the preset, and what the user brings along.
+
+    :param ledger: books trials
+    :param context: of Hydra
+    :param config: of the sweep
+    :param space: to search
+    :param warm_start: a study or a YAML
+    """
+    if not ledger.trials:
+        load = context.config_loader.load_sweep_config
+        if "preset" in config.hydra.runtime.choices:
+            plain = values_in(load(config, [*space.fixed, "preset=none"]), space)
+            ledger.enqueue(plain, "default")
+            ledger.enqueue(values_in(load(config, space.fixed), space), "preset")
+        else:
+            ledger.enqueue(values_in(load(config, space.fixed), space), "default")
+    for params in configurations_of(warm_start, space) if warm_start else []:
+        ledger.enqueue(params, "warm start")
+
+
+def workers_of(launcher: Launcher, n_jobs: int) -> int:
+    """
+    Count the jobs that a launcher can run at once.
+
+    :param launcher: of Hydra
+    :param n_jobs: wanted
+    """
+    if type(launcher).__name__ == "BasicLauncher" and n_jobs > 1:
+        log.warning("hydra/launcher=basic runs one job at a time, not n_jobs=%d", n_jobs)
+        return 1
+    return n_jobs
+
+
+def limits_of(settings: Mapping[str, Any], n_workers: int) -> Limits:
+    """
+    Read when a sweep ends.
+
+    :param settings: of the sweeper
+    :param n_workers: jobs at once
+    """
+    return Limits(
+        n_trials=settings["n_trials"],
+        n_workers=n_workers,
+        stop_when_verified=settings["stop_when_verified"],
+        max_duration_seconds=60 * settings["max_duration_minutes"],
+        max_failure_rate=settings["max_failure_rate"],
+        max_retries=settings["max_retries"],
+        max_losses=settings["max_losses"],
+        heartbeat_seconds=settings["heartbeat_seconds"],
+    )
+
+
+def _raise_if_failed(end: End, ledger: Ledger) -> None:
+    if end is End.FAILURES:
+        tracebacks = [one.user_attrs.get("traceback") for one in ledger.trials]
+        last = [text for text in tracebacks if text][-1]
+        raise RuntimeError(f"too many trials failed (hydra.sweeper.max_failure_rate):\n{last}")
+
+
+def _seed(arguments: Sequence[str]) -> int:
+    given = given_value(arguments, "seed")
+    return random.SystemRandom().randrange(1_000_000) if given is None else int(given)

@@ -1,0 +1,92 @@
+"""Workers for jobs: threads that each wait for Hydra's launcher, one job at a time."""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from hydra.plugins.launcher import Launcher
+from optuna.trial import Trial
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """
+    A trial on its way.
+
+    :param trial: running
+    :param index: unique number for the launcher
+    :param overrides: of the trial's config
+    :param is_fresh: whether it is a contender's run on a fresh seed
+    """
+
+    trial: Trial
+    index: int
+    overrides: list[str]
+    is_fresh: bool
+
+
+class Executor(Protocol):
+    """Runs jobs. A replay brings its own, with a clock of its own."""
+
+    def submit(self, job: Job) -> None:
+        """
+        Start a job; there is a free worker.
+
+        :param job: to start
+        """
+
+    def finished(self, timeout_seconds: float) -> list[tuple[Job, Any, float]]:
+        """
+        Wait for jobs to end.
+
+        :param timeout_seconds: how long at most
+        :return: each with what it returned or the exception that it raised, and when it ended
+        """
+
+    def now(self) -> float:
+        """Tell the time in seconds."""
+
+
+class LauncherExecutor:
+    """
+    Runs jobs through one of Hydra's launchers.
+
+    :param launcher: set up
+    :param n_workers: jobs at once
+    """
+
+    def __init__(self, launcher: Launcher, n_workers: int) -> None:
+        self._launcher = launcher
+        self._threads = ThreadPoolExecutor(n_workers, thread_name_prefix="launcher")
+        self._jobs: dict[Future[tuple[Any, float]], Job] = {}
+
+    def submit(self, job: Job) -> None:
+        """
+        Start a job.
+
+        :param job: to start
+        """
+        self._jobs[self._threads.submit(self._launch, job.overrides, job.index)] = job
+
+    def _launch(self, overrides: Sequence[str], index: int) -> tuple[Any, float]:
+        try:
+            (result,) = self._launcher.launch([overrides], initial_job_idx=index)
+            return result.return_value, self.now()  # raises what the job raised
+        except BaseException as error:  # noqa: BLE001 (the sweep judges what ended a job)
+            return error, self.now()
+
+    def finished(self, timeout_seconds: float) -> list[tuple[Job, Any, float]]:
+        """
+        Wait for jobs to end.
+
+        :param timeout_seconds: how long at most
+        :return: each with what it returned or the exception that it raised, and when it ended
+        """
+        done, _ = wait(self._jobs, timeout_seconds, FIRST_COMPLETED)
+        return [(self._jobs.pop(future), *future.result()) for future in done]
+
+    def now(self) -> float:
+        """Tell the time in seconds."""
+        return time.monotonic()

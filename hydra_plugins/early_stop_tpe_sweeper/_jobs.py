@@ -1,0 +1,93 @@
+"""From a trial to the overrides of its job."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.config_loader import ConfigLoader
+from omegaconf import DictConfig
+from optuna.trial import Trial
+
+from hydra_plugins.early_stop_tpe_sweeper._executor import Job
+from hydra_plugins.early_stop_tpe_sweeper._ledger import CANDIDATE
+from hydra_plugins.early_stop_tpe_sweeper._search_space import SearchSpace
+from interface.resolvers import quoted
+from interface.run_files import CONFIG, LAST
+
+_MONITOR = "hydra_plugins.early_stop_tpe_sweeper._monitor.StudyMonitor"
+_FRESH_JOBS_START_AT = 100_000
+
+
+@dataclass(frozen=True)
+class JobMaker:
+    """
+    Writes the overrides of trials.
+
+    A task that is not ours lacks some of the keys that we set; it gets those that it has.
+
+    :param loader: composes configs
+    :param config: of the sweep
+    :param space: what is searched
+    :param seed: of the screening runs
+    """
+
+    loader: ConfigLoader
+    config: DictConfig
+    space: SearchSpace
+    seed: int
+
+    def __call__(self, trial: Trial, *, is_fresh: bool) -> Job:
+        """
+        Make a trial's job.
+
+        :param trial: running
+        :param is_fresh: whether it is a contender's run on a fresh seed
+        :raises Exception: whatever Hydra raises if the config does not compose
+        """
+        overrides = [
+            *self.space.overrides(trial.params),
+            *self._run_overrides(trial, is_fresh=is_fresh),
+        ]
+        self.loader.load_sweep_config(self.config, overrides)
+        index = trial.number + (_FRESH_JOBS_START_AT if is_fresh else 0)
+        return Job(trial, index, overrides, is_fresh)
+
+    def _run_overrides(self, trial: Trial, *, is_fresh: bool) -> list[str]:
+        seed = self.seed + (1 + trial.number if is_fresh else 0)
+        subdir = f"fresh/{trial.user_attrs[CANDIDATE]}-s{seed}" if is_fresh else str(trial.number)
+        folder = Path(self.config.hydra.sweep.dir) / subdir
+        trial.set_user_attr("run_dir", str(folder))
+        wanted = [f"hydra.sweep.subdir={subdir}"]
+        if "seed" in self.config:
+            wanted.append(f"seed={seed}")
+            trial.set_user_attr("seed", seed)
+        if "n_parallel_runs" in self.config:
+            wanted.append(f"n_parallel_runs={self.config.hydra.sweeper.n_jobs}")
+        if "trial_monitor" in self.config:
+            wanted.append("hydra/job_logging=file")
+            wanted += self._monitor_overrides(trial, is_fresh=is_fresh)
+        if "restore" in self.config and (folder / LAST).exists() and (folder / CONFIG).exists():
+            wanted.append(f"restore={quoted(str(folder))}")
+        return wanted
+
+    def _monitor_overrides(self, trial: Trial, *, is_fresh: bool) -> list[str]:
+        sweeper = self.config.hydra.sweeper
+        return [
+            f"trial_monitor._target_={_MONITOR}",
+            f"+trial_monitor.storage={quoted(sweeper.storage)}",
+            f"+trial_monitor.study_name={quoted(sweeper.study_name)}",
+            f"+trial_monitor.trial_id={trial._trial_id}",
+            f"+trial_monitor.is_fresh={str(is_fresh).lower()}",
+            f"+trial_monitor.patience_seconds={sweeper.storage_patience_seconds}",
+        ]
+
+
+def given_value(arguments: Sequence[str], key: str) -> str | None:
+    """
+    Read what the command line gives for a key.
+
+    :param arguments: of the command line
+    :param key: of the config
+    """
+    values = [text.partition("=")[2] for text in arguments if text.partition("=")[0] == key]
+    return values[-1] if values else None

@@ -1,0 +1,147 @@
+"""The sweep's ear in a run: reports each evaluation to the study and says when to stop."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.trial import Trial
+from sqlalchemy.exc import OperationalError
+
+from hydra_plugins.early_stop_tpe_sweeper._identity import end_with, identity
+from hydra_plugins.early_stop_tpe_sweeper._ledger import (
+    CANDIDATE,
+    ENDING,
+    FRESH,
+    SETTINGS,
+    SWEEPER,
+    WORKER,
+    candidate_of,
+)
+from hydra_plugins.early_stop_tpe_sweeper._rules import EpochCap, Race, shows_no_sign_of_life
+from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage
+from interface.instantiation import instantiate
+from interface.metrics import EVAL_GOAL_DISTANCE, EVAL_SUCCESS_RATE
+from interface.trial_monitor import StopReason
+
+T = TypeVar("T")
+
+_DISTANCE_WEIGHT = 0.001  # orders runs that never succeeded, as in the objective
+
+
+class StudyMonitor:
+    """
+    Speaks for a run with its study; a ``TrialMonitor``.
+
+    :param storage: of the study, as ``hydra.sweeper.storage`` names it
+    :param study_name: of the sweep
+    :param trial_id: of the run's trial
+    :param is_fresh: whether the run is one on a fresh seed, which is neither pruned nor capped
+    :param patience_seconds: how long to wait for a storage that does not answer
+    """
+
+    def __init__(
+        self,
+        storage: str | BaseStorage,
+        study_name: str,
+        trial_id: int,
+        is_fresh: bool,
+        patience_seconds: float,
+    ) -> None:
+        self._patience_seconds = patience_seconds
+        self._is_fresh = is_fresh
+        opened = open_storage(storage) if isinstance(storage, str) else storage
+        self._screening = optuna.load_study(study_name=study_name, storage=opened)
+        self._racing = optuna.load_study(study_name=study_name + FRESH, storage=opened)
+        self._settings: dict[str, Any] = self._screening.user_attrs[SETTINGS]
+        if self._settings["pruner"] is not None:
+            self._screening.pruner = instantiate(self._settings["pruner"])
+        study = self._racing if is_fresh else self._screening
+        self._trial = Trial(study, trial_id)
+        self._trial.set_user_attr(WORKER, identity())
+        self._sweeper: str = self._trial.user_attrs[SWEEPER]
+        end_with(self._sweeper)
+        self._cap = EpochCap(*(self._settings[key] for key in ("budget", "factor", "warm_up")))
+        self._race = Race(self._settings["n_needed"], self._settings["n_allowed"])
+        self._successes: list[float] = []
+        self._distances: list[float] = []
+
+    def report(self, epoch: int, metrics: Mapping[str, float]) -> StopReason | None:
+        """
+        Take the metrics of one evaluation.
+
+        :param epoch: number of this evaluation, from 1
+        :param metrics: all metrics of this evaluation
+        :return: why the run shall stop now, None to go on
+        """
+        return patiently(lambda: self._report(epoch, metrics), self._patience_seconds)
+
+    def _report(self, epoch: int, metrics: Mapping[str, float]) -> StopReason | None:
+        self._remember(epoch, metrics)
+        if self._is_told_to_end():
+            return StopReason.INTERRUPTED
+        if self._is_fresh:
+            return None
+        if epoch >= self._learned_cap():
+            return None if epoch >= self._cap.budget else StopReason.CAPPED
+        return StopReason.PRUNED if self._is_hopeless(epoch) else None
+
+    def _remember(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        del self._successes[epoch - 1 :], self._distances[epoch - 1 :]  # of a call that failed
+        self._successes.append(metrics.get(EVAL_SUCCESS_RATE, 0.0))
+        if EVAL_GOAL_DISTANCE in metrics:
+            self._distances.append(metrics[EVAL_GOAL_DISTANCE])
+        criterion = self._settings["criterion"]
+        if criterion is None or criterion not in metrics:
+            return
+        value = metrics[criterion] if self._settings["maximize"] else -metrics[criterion]
+        if criterion == EVAL_SUCCESS_RATE and self._distances and self._distances[0] > 0:
+            value -= _DISTANCE_WEIGHT * min(1.0, self._distances[-1] / self._distances[0])
+        self._trial.report(value, epoch)
+
+    def _is_told_to_end(self) -> bool:
+        return bool(self._screening.user_attrs.get(ENDING + self._sweeper, False))
+
+    def _learned_cap(self) -> int:
+        fresh: dict[int, list[optuna.trial.FrozenTrial]] = {}
+        for trial in self._racing.get_trials(deepcopy=False):
+            fresh.setdefault(trial.user_attrs[CANDIDATE], []).append(trial)
+        complete = (optuna.trial.TrialState.COMPLETE,)
+        return self._cap(
+            [
+                candidate_of(trial, fresh.get(trial.number, []))
+                for trial in self._screening.get_trials(deepcopy=False, states=complete)
+                if len(trial.values or []) == 1
+            ],
+            self._race,
+        )
+
+    def _is_hopeless(self, epoch: int) -> bool:
+        if epoch < self._cap.n_warm_up:
+            return False
+        progress, after = self._settings["no_sign_of_life"], self._settings["no_sign_of_life_after"]
+        if (
+            progress is not None
+            and epoch >= after * self._cap.budget
+            and shows_no_sign_of_life(self._successes, self._distances, progress)
+        ):
+            return True
+        return self._settings["pruner"] is not None and self._trial.should_prune()
+
+
+def patiently(call: Callable[[], T], patience_seconds: float) -> T:
+    """
+    Call, again and again while a database does not answer.
+
+    :param call: may be repeated
+    :param patience_seconds: how long to go on
+    """
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            return call()
+        except OperationalError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(min(1.0, patience_seconds))

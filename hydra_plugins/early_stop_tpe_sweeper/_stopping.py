@@ -1,0 +1,49 @@
+"""How users stop a sweep: by deleting a file, or by a signal."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from hydra_plugins.early_stop_tpe_sweeper._sweep import Sweep
+
+STOP_FILE = "delete_me_to_stop_hyperopt"
+
+
+@contextmanager
+def stop_file(sweep_dir: Path) -> Iterator[Path]:
+    """
+    Lay down the file whose deletion stops the sweep, and clear it away in the end.
+
+    :param sweep_dir: folder of the sweep
+    """
+    sweep_dir.mkdir(parents=True, exist_ok=True)
+    path = sweep_dir / STOP_FILE
+    path.write_text("Delete this file and the sweep ends: running trials finish first.\n")
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def interrupts(sweep: Sweep) -> Iterator[None]:
+    """
+    Let the first SIGINT or SIGTERM end the sweep in order, the second one at once.
+
+    :param sweep: running
+    """
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if sweep.interrupted:
+            raise KeyboardInterrupt
+        sweep.interrupted = True
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, handle) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -1,0 +1,10 @@
+"""Names of files in a run's folder that more than one layer knows."""
+
+CONFIG = "config.yaml"
+"""The resolved config."""
+
+LAST = "last.zip"
+"""The newest checkpoint; a run goes on from it."""
+
+RUN_ID = "mlflow_run_id"
+"""The tracker's id of the run, or of the parent run in a sweep's folder."""

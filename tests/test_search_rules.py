@@ -1,0 +1,259 @@
+"""The rules of a search: verification, epoch cap, pruning, search spaces. Tables, no Hydra run."""
+
+import math
+
+import optuna
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from hydra_plugins.early_stop_tpe_sweeper._outcome import outcome_of
+from hydra_plugins.early_stop_tpe_sweeper._rules import (
+    Candidate,
+    EpochCap,
+    FreshRun,
+    Race,
+    Verdict,
+    shows_no_sign_of_life,
+)
+from hydra_plugins.early_stop_tpe_sweeper._search_space import (
+    configured_space,
+    parse,
+    remarks,
+    values_in,
+)
+from hydra_plugins.early_stop_tpe_sweeper._settings import check_settings
+from interface.errors import UserError
+from interface.parameters import check_parameters
+from interface.result import Status, TrialResult
+from tests.running import CONF
+
+RACE = Race(n_needed=3, n_allowed=4)
+CAP = EpochCap(budget=40, factor=1.5, warm_up=0.25)
+
+
+def candidate(
+    fresh: str = "", *, number: int = 0, n_epochs: int = 10, score: float = 1.5, racing: int = 0
+) -> Candidate:
+    """Each letter of ``fresh`` is a run on a fresh seed: + reached the target, - did not."""
+    runs = tuple(FreshRun(letter == "+", 1.5 * (letter == "+"), n_epochs) for letter in fresh)
+    return Candidate(number, True, score, n_epochs, runs, racing)
+
+
+@pytest.mark.parametrize(
+    ("fresh", "verdict", "n_to_start"),
+    [
+        ("", Verdict.UNDECIDED, 3),
+        ("+", Verdict.UNDECIDED, 2),
+        ("-", Verdict.UNDECIDED, 3),
+        ("++", Verdict.UNDECIDED, 1),
+        ("+-", Verdict.UNDECIDED, 2),
+        ("--", Verdict.REFUTED, 0),
+        ("+++", Verdict.VERIFIED, 0),
+        ("++-", Verdict.UNDECIDED, 1),
+        ("-+++", Verdict.VERIFIED, 0),
+        ("+-+-", Verdict.REFUTED, 0),
+    ],
+)
+def test_a_race_is_decided_as_early_as_it_is_certain(fresh, verdict, n_to_start):
+    assert RACE.verdict(candidate(fresh)) is verdict
+    assert RACE.n_to_start(candidate(fresh)) == n_to_start
+
+
+@given(st.lists(st.booleans(), max_size=12), st.integers(1, 6), st.integers(0, 4))
+def test_every_race_ends_with_a_verdict(outcomes, n_needed, n_more):
+    race = Race(n_needed, n_needed + n_more)
+    fresh = ""
+    for reached in outcomes + [True] * race.n_allowed:
+        if race.verdict(candidate(fresh)) is not Verdict.UNDECIDED:
+            assert race.n_to_start(candidate(fresh)) == 0
+            break
+        assert race.n_to_start(candidate(fresh)) >= 1
+        fresh += "+" if reached else "-"
+    assert len(fresh) <= race.n_allowed
+    expected = Verdict.VERIFIED if fresh.count("+") >= n_needed else Verdict.REFUTED
+    assert race.verdict(candidate(fresh)) is expected
+
+
+def test_running_fresh_runs_are_not_started_twice():
+    assert RACE.n_to_start(candidate("+", racing=2)) == 0
+    assert RACE.n_to_start(candidate("-", racing=1)) == 2
+
+
+def test_only_contenders_that_may_improve_race_on():
+    verified = candidate("+++", number=1, score=1.9)  # 1.5 on fresh seeds
+    better, worse = candidate(number=2, score=1.7), candidate(number=3, score=1.4)
+    assert RACE.undecided([worse, better]) == [better, worse]
+    assert RACE.undecided([verified, worse, better]) == [better]
+    assert RACE.best([verified, worse, better]) is verified
+
+
+@pytest.mark.parametrize(
+    ("candidates", "cap"),
+    [
+        ([], 40),
+        ([candidate(n_epochs=20)], 30),
+        ([candidate(n_epochs=4)], 10),
+        ([candidate(n_epochs=30)], 40),
+        ([candidate("--", n_epochs=10)], 40),
+        ([candidate("--", n_epochs=10), candidate(n_epochs=20, number=1)], 30),
+        ([candidate("+++", n_epochs=20), candidate(n_epochs=10, number=1)], 30),
+    ],
+    ids=["nothing", "one", "warm-up", "budget", "refuted", "relaxed", "verified counts"],
+)
+def test_the_learned_epoch_cap(candidates, cap):
+    assert CAP(candidates, RACE) == cap
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.text("+-", max_size=4)), max_size=6))
+def test_the_cap_lies_between_warm_up_and_budget(pairs):
+    candidates = [candidate(fresh, n_epochs=n) for n, fresh in pairs]
+    assert CAP.n_warm_up <= CAP(candidates, RACE) <= CAP.budget
+
+
+@pytest.mark.parametrize(
+    ("successes", "distances", "hopeless"),
+    [
+        ([0, 0, 0, 0], [1.0, 1.0, 1.0, 1.0], True),
+        ([0, 0, 0, 0], [1.0, 0.9, 0.8, 0.7], False),
+        ([0, 0, 0.1, 0], [1.0, 1.0, 1.0, 1.0], False),
+        ([0, 0], [], False),
+        ([0], [1.0], False),
+        ([0, 0, 0], [1.0, 2.0, 3.0], True),
+    ],
+)
+def test_no_sign_of_life(successes, distances, hopeless):
+    assert shows_no_sign_of_life(successes, distances, 0.05) is hopeless
+
+
+def test_search_spaces_are_parsed_as_the_stock_sweeper_does():
+    space = parse(
+        {"a": "tag(log, interval(1e-4, 1e-2))", "b": "choice(1,2)", "fixed": "range(1,5)"},
+        ["c=int(interval(1,8))", "fixed=3", "env=X-v0"],
+    )
+    assert space.distributions == {
+        "a": FloatDistribution(1e-4, 1e-2, log=True),
+        "b": CategoricalDistribution((1, 2)),
+        "c": IntDistribution(1, 8),
+    }
+    assert space.fixed == ["fixed=3", "env=X-v0"]
+    assert space.overrides({"a": 0.01})[-1] == "a=0.01"
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({}, "nothing to search"),
+        ({"a": "interval(1.0,1.0)"}, "one possible value"),
+        ({"a": "tag(log, interval(0.0, 1.0))"}, "not possible.*low"),
+        ({"a": "interval(2.0, 1.0)"}, "not possible"),
+        ({"a": "glob(*)"}, "not possible"),
+    ],
+)
+def test_impossible_spaces_are_refused(params, message):
+    with pytest.raises(UserError, match=message):
+        parse(params, [])
+
+
+def test_dubious_spaces_are_remarked():
+    config = OmegaConf.create({"sac": {"buffer_size": 100, "batch_size": 64}})
+    space = parse(
+        {
+            "sac.gamma": "interval(0.9,0.99)",
+            "sac.batch_size": "range(32, 257, 32)",
+            "lr": "interval(0.0001, 0.1)",
+        },
+        [],
+    )
+    found = "\n".join(remarks(space, config))
+    assert "same horizon" in found
+    assert "sac.buffer_size=100" in found
+    assert "lr spans 1000x linearly" in found
+
+
+def test_the_default_space_follows_the_layers():
+    config = OmegaConf.create(
+        {
+            "algorithm": {"layer_classes": ["td3"], "learners": {"sac": {}, "td3": {}}},
+            "search_space": {"algorithm.learners.*.tau": "interval(0.1,0.2)"},
+        }
+    )
+    expected = {"algorithm.learners.td3.tau": "interval(0.1,0.2)"}
+    assert configured_space(config, None, []) == expected
+    assert configured_space(config, None, ["x=choice(1,2)"]) == {}
+    assert configured_space(config, {"y": "choice(1,2)"}, []) == {"y": "choice(1,2)"}
+
+
+def test_the_defaults_are_found_in_the_space():
+    space = parse({"a": "interval(0.0,1.0)", "b": "choice([64,64],[8])", "c": "choice(1,2)"}, [])
+    config = OmegaConf.create({"a": 2, "b": [64, 64], "c": 7})
+    assert values_in(config, space) == {"a": 2.0, "b": "[64,64]"}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "status"),
+    [
+        (TrialResult((1.5,), Status.SUCCESS, 3, 300), [1.5], Status.SUCCESS),
+        (0.25, [0.25], None),
+        ("0.5", [0.5], None),
+        (math.nan, [-1.0], None),
+        (None, None, None),
+        ((1, 2), None, None),
+        ({"a": 1}, None, None),
+    ],
+)
+def test_what_a_task_returns(value, expected, status):
+    outcome = outcome_of(value, [-1.0])
+    assert (outcome.values, outcome.status) == (expected, status)
+    assert (outcome.error is None) == (expected is not None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_trials": 0}, "n_trials=0 must be at least 1"),
+        ({"warm_up": 1.5}, r"must be in \[0, 1\]"),
+        ({"epoch_factor": 0.5}, "epoch_factor=0.5 must be at least 1"),
+        ({"max_trials_per_param": 2}, "at least min_trials_per_param=3"),
+        ({"direction": "up"}, "direction=up must be maximize or minimize"),
+    ],
+)
+def test_settings_out_of_range(change, message):
+    settings = {
+        "n_trials": 1,
+        "n_jobs": 1,
+        "min_trials_per_param": 3,
+        "max_trials_per_param": 4,
+        "warm_up": 0.2,
+        "no_sign_of_life_after": 0.5,
+        "max_failure_rate": 0.1,
+        "epoch_factor": 1.5,
+        "direction": "maximize",
+    }
+    check_settings(settings)
+    with pytest.raises(UserError, match=message):
+        check_settings(settings | change)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((CONF / "search_space").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_every_search_space_fits_its_algorithm(path):
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF)):
+        chosen = f"algorithm={path.stem.partition('-')[0]}"
+        config = compose("main", overrides=[chosen, "env=PointReach-v0"])
+        space = parse(configured_space(config, None, []), [])
+        assert remarks(space, config) == []
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(0))
+        for _ in range(5):
+            params = study.ask(space.distributions).params
+            trial = compose(
+                "main", overrides=[chosen, "env=PointReach-v0", *space.overrides(params)]
+            )
+            check_parameters(trial.algorithm)
+        assert set(values_in(config, space)) <= set(space.distributions)
