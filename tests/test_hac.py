@@ -281,6 +281,15 @@ def test_subgoals_of_the_observation():
         observed_goals(env, goals, [2], [0], [1], [1])
 
 
+def test_learning_again_begins_new_episodes():
+    model = agent()
+    model.learn(7)
+    model.learn(3)
+    assert len(model.actions_of_episode[0]) == 3
+    model.learn(4, reset_num_timesteps=False)
+    assert len(model.actions_of_episode[0]) == 7
+
+
 def test_a_saved_agent_acts_the_same(tmp_path: Path):
     model = agent()
     model.learn(200)
