@@ -1,4 +1,4 @@
-"""A maze whose goal lies around several corners: a toy for learners that plan ahead."""
+"""A maze whose goals lie around several corners: a toy for learners that plan ahead."""
 
 from typing import Any
 
@@ -9,10 +9,11 @@ from gymnasium import spaces
 from envs.point_reach import Observation
 
 LAYOUTS = {
-    "u": ("G...", "###.", "S..."),
-    "z": ("...G", ".###", "....", "###.", "S..."),
+    "u": ("....", "###.", "S..."),
+    "z": ("....", ".###", "....", "###.", "S..."),
+    "snake": ("....", ".###", "....", "###.", "....", ".###", "....", "###.", "S..."),
 }
-"""Unit cells, the highest row first: S holds the start, G the goal, # is wall."""
+"""Unit cells, the highest row first: S holds the start, # is wall."""
 
 
 class WindingMaze(gym.Env):
@@ -20,10 +21,11 @@ class WindingMaze(gym.Env):
     Move a point through a maze; numpy only, no physics.
 
     Observations and goals are positions (2,), the lowest left corner is the origin. An action
-    (2,) in [-1, 1] is a velocity. Start and goal lie anywhere in their cells. The reward is 0
-    within ``distance_threshold`` of the goal, else -1; the episode ends only by truncation.
+    (2,) in [-1, 1] is a velocity. Episodes start in the cell S; goals lie in any other cell that is
+    free. The reward is 0 within ``distance_threshold`` of the goal, else -1; the episode ends only
+    by truncation.
 
-    :param layout: ``u`` or ``z``
+    :param layout: ``u``, ``z`` or ``snake``: one, two or four walls
     :param step_size: distance moved at full velocity along an axis, in cells
     :param distance_threshold: the goal's radius, in cells
     """
@@ -56,9 +58,10 @@ class WindingMaze(gym.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start in the cell S, with a goal in the cell G."""
+        """Start in the cell S, with a goal in another one."""
         super().reset(seed=seed)
-        self._position, self._goal = self._place("S"), self._place("G")
+        self._position = self._place(np.argwhere(self._cells == "S"))
+        self._goal = self._place(np.argwhere(self._cells == "."))
         return self._observe(), {}
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -97,9 +100,9 @@ class WindingMaze(gym.Env):
             image[np.linalg.norm(points - centre, axis=-1) <= radius] = colour
         return np.ascontiguousarray(image.transpose(1, 0, 2)[::-1])
 
-    def _place(self, name: str) -> np.ndarray:
-        (corner,) = np.argwhere(self._cells == name)
-        return corner + self.np_random.uniform(0.1, 0.9, 2)
+    def _place(self, cells: np.ndarray) -> np.ndarray:
+        """Draw a place in one of the cells."""
+        return self.np_random.choice(cells) + self.np_random.uniform(0.1, 0.9, 2)
 
     def _is_inside(self, position: np.ndarray) -> bool:
         x, y = int(np.floor(position[0])), int(np.floor(position[1]))

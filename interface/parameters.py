@@ -62,6 +62,7 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "exploration_initial_eps": (lambda value: 0 <= value <= 1, "from 0 to 1"),
     "exploration_final_eps": (lambda value: 0 <= value <= 1, "from 0 to 1"),
     "stats_window_size": (lambda value: value >= 1, "at least 1"),
+    "random_share": (lambda value: 0 <= value <= 1, "from 0 to 1"),
     "n_sampled_goal": (lambda value: value >= 0, "at least 0"),
 }
 

@@ -55,7 +55,7 @@ def test_a_restored_run_goes_on(tmp_path: Path):
 @pytest.mark.parametrize(
     "changes",
     [
-        ["overlap=true", "n_threads=1"],
+        ["overlap=true", "n_threads=1", "algorithm.learners.sac.normalize_inputs=true"],
         ["overlap=false", "n_threads=1", "algorithm.layer_classes=[td3]"],
         ["env.n_envs=2", "overlap=false", "n_threads=1"],
         ["env=FetchReach-v4", "overlap=true", "n_threads=1", "update=eager"],

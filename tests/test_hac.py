@@ -235,6 +235,10 @@ def test_what_a_layer_does_differently():
     assert [layer.learner.learning_rate for layer in model.layers] == [0.01, 3e-4]
     with pytest.raises(ValueError, match=r"layer_2=.*but the layers are \['layer_0', 'layer_1'\]"):
         agent(layer_arguments={"layer_2": {"gamma": 0.5}})
+    with pytest.raises(
+        ValueError, match=r"layer_arguments\.layer_1\.ent_coef: td3 has no ent_coef"
+    ):
+        agent(layer_classes=["sac", "td3"], layer_arguments={"layer_1": {"ent_coef": 0.1}})
 
 
 def test_subgoals_are_held_until_they_are_done_with():
@@ -275,6 +279,15 @@ def test_subgoals_of_the_observation():
         observed_goals(env, goals, [1], [0, 0], [1, 1], [1, 1])
     with pytest.raises(ValueError, match=r"\[2\] do not fit 2 observed numbers"):
         observed_goals(env, goals, [2], [0], [1], [1])
+
+
+def test_learning_again_begins_new_episodes():
+    model = agent()
+    model.learn(7)
+    model.learn(3)
+    assert len(model.actions_of_episode[0]) == 3
+    model.learn(4, reset_num_timesteps=False)
+    assert len(model.actions_of_episode[0]) == 7
 
 
 def test_a_saved_agent_acts_the_same(tmp_path: Path):

@@ -108,5 +108,5 @@ def test_the_maze_is_drawn_and_has_no_other_layouts():
     env = made("WindingMaze-v0", render_mode="rgb_array")
     env.reset(seed=0)
     assert env.render().shape == (160, 128, 3)
-    with pytest.raises(ValueError, match="layout must be one of u, z, got 'x'"):
+    with pytest.raises(ValueError, match="layout must be one of u, z, snake, got 'x'"):
         made("WindingMaze-v0", layout="x")

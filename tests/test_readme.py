@@ -36,7 +36,7 @@ def small_buffer(arguments: list[str]) -> list[str]:
     """Checkpoints hold the replay buffer."""
     chosen = dict(text.split("=", 1) for text in arguments if "=" in text)
     algorithm = chosen.get("algorithm", "her")
-    if algorithm == "ppo":
+    if algorithm in ("ppo", "hac"):
         return []
     learner = chosen.get("algorithm.layer_classes", "[sac]").strip("[]")
     prefix = f"algorithm.learners.{learner}" if algorithm == "her" else "algorithm"

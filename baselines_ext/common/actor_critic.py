@@ -65,9 +65,10 @@ class LeanActorCritic(LeanOffPolicy):
 
     def _setup_model(self) -> None:
         super()._setup_model()
-        self.inputs = NetworkInputs(
-            self.observation_space, relative=self.relative_goals, scaled=self.normalize_inputs
-        )
+        if "inputs" not in vars(self):  # loading has put them there
+            self.inputs = NetworkInputs(
+                self.observation_space, relative=self.relative_goals, scaled=self.normalize_inputs
+            )
         self.link()
 
     @property

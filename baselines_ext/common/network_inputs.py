@@ -8,13 +8,14 @@ from gymnasium import spaces
 from baselines_ext.common.acting import flat_observations
 from interface.capabilities import has_goals
 
-_LEAST_SCALE = 0.01
-"""Inputs that hardly moved in the warm-up are not blown up (as in arXiv 1802.09464, appendix)."""
+# Inputs that hardly moved in the warm-up are not blown up, those that move far later are clipped
+# (both as in arXiv 1802.09464, appendix).
+_LEAST_SCALE, _MOST = 0.01, 5.0
 
 
 class NetworkInputs:
     """
-    An affine map of observations, put between them and the networks.
+    A map of observations, put between them and the networks.
 
     :param space: of observations
     :param relative: read desired minus achieved goal where the desired goal would be
@@ -47,11 +48,20 @@ class NetworkInputs:
         """
         Take the statistics of observations, once and for all.
 
+        Goals and what is achieved share theirs, and are scaled by the way between them, too: an
+        agent that warms up far from its goal shall still see that it comes near.
+
         :param observations: (N, W)
         """
-        seen = self(observations)
-        self.mean = seen.mean(axis=0)
-        self.scale = np.maximum(seen.std(axis=0), _LEAST_SCALE)
+        mean, scale = observations.mean(axis=0), observations.std(axis=0)
+        if has_goals(self._space):
+            columns = self._columns()
+            achieved, desired = columns["achieved_goal"], columns["desired_goal"]
+            ways = observations[:, desired] - observations[:, achieved]
+            scale[achieved] = np.maximum(scale[achieved], np.sqrt((ways**2).mean(axis=0)))
+            scale[desired] = scale[achieved]
+            mean[desired] = 0 if self.relative else mean[achieved]
+        self.mean, self.scale = mean, np.maximum(scale, _LEAST_SCALE)
 
     def __call__(self, observations: np.ndarray) -> np.ndarray:
         """
@@ -64,7 +74,7 @@ class NetworkInputs:
             columns = self._columns()
             observations[:, columns["desired_goal"]] -= observations[:, columns["achieved_goal"]]
         if self.mean is not None:
-            observations = (observations - self.mean) / self.scale
+            observations = ((observations - self.mean) / self.scale).clip(-_MOST, _MOST)
         return observations
 
     def of_observation(self, observation: Any) -> Any:

@@ -106,7 +106,7 @@ def env_goals(env: VecEnv, goals: GoalSpace, n_resets: int, margin: float) -> Go
         (low - margin * widths).astype(np.float32),
         (high + margin * widths).astype(np.float32),
     )
-    log.info("subgoals lie between %s and %s", low.round(3).tolist(), high.round(3).tolist())
+    log.info("subgoals lie between %s and %s", np.round(low, 3), np.round(high, 3))
     return GoalSpace(spaces.Box(low, high), goals.achieved, goals.reached)
 
 

@@ -164,6 +164,9 @@ class HAC(LayeredAlgorithm):
         :param reset_num_timesteps: as in SB3
         :param progress_bar: as in SB3
         """
+        if reset_num_timesteps or self._last_obs is None:  # then all environments begin anew
+            for env in range(self.n_envs):
+                self._forget_episode(env)
         total, callback = self._setup_learn(
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )

@@ -14,6 +14,7 @@ from baselines_ext.hac.goal_space import GoalSpace
 from baselines_ext.hac.layer import Layer, LayerEnv
 from baselines_ext.hac.layer_buffer import LayerBuffer
 from interface.errors import unknown_name
+from interface.parameters import arguments_of
 
 LearnerMaker = Callable[..., LeanActorCritic]
 
@@ -60,6 +61,10 @@ def _make_learner(
     if name not in agent.learners:
         raise unknown_name("learner in layer_classes", name, agent.learners)
     make = agent.learners[name]
+    own = arguments.get(f"layer_{index}", {})
+    for key in own:
+        if key not in arguments_of(getattr(make, "func", make)):
+            raise ValueError(f"layer_arguments.layer_{index}.{key}: {name} has no {key}")
     own_range = getattr(make, "keywords", {}).get("target_range")
     env = functools.partial(LayerEnv, agent.observation_space["observation"], goals.box, actions)
     is_lowest = index == len(agent.layer_classes) - 1
@@ -76,10 +81,7 @@ def _make_learner(
         seed=None if agent.seed is None else agent.seed + index,
         device=agent.device,
         update=agent.update_mode,
-        **{
-            "target_range": own_range or (-time_scale, 0),
-            **arguments.get(f"layer_{index}", {}),
-        },
+        **{"target_range": own_range or (-time_scale, 0), **own},
     )
     _check(learner, index)
     return learner
