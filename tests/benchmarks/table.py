@@ -12,13 +12,20 @@ def markdown(results: dict[str, Any]) -> str:
 
     :param results: of ``training_speed``, by comparison
     """
-    head = ["", "SB3", *_OURS_AND_SBX, "floor: ms, SB3's and ours' distance", "first compile"]
+    head = [
+        "",
+        "SB3",
+        *_OURS_AND_SBX,
+        "floor: ms, SB3's and ours' distance",
+        "first compile",
+        "load",
+    ]
     lines = [row(head), row(["---"] * len(head))]
     lines += [row(compared(name, m)) for name, m in results.items() if "rounds" in m]
     for name, measured in results.items():
         if "rounds" not in measured:
             lines += ["", f"{name}: {listed(measured)}"]
-    commits = sorted({measured["measured"] for measured in results.values()})
+    commits = sorted({measured["measured"].partition(", load")[0] for measured in results.values()})
     return "\n".join([*lines, "", f"Measured: {'; '.join(commits)}.", ""])
 
 
@@ -37,12 +44,13 @@ def compared(name: str, measured: dict[str, Any]) -> list[str]:
         f"{duration(medians[peer])}, {times(rounds, peer, theirs)}" if peer in rounds else ""
         for peer in _OURS_AND_SBX
     ]
+    load = measured["measured"].rpartition("load ")[2]
     floor = measured.get("floor")
     if floor is None:
-        return [*cells, "", ""]
+        return [*cells, "", "", load]
     distances = f"{medians[theirs] / floor:.1f}x, {medians['native'] / floor:.1f}x"
     first = measured["first_step"].get("compile")
-    return [*cells, f"{duration(floor)}, {distances}", f"{first:.0f} s" if first else ""]
+    return [*cells, f"{duration(floor)}, {distances}", f"{first:.0f} s" if first else "", load]
 
 
 def times(rounds: dict[str, list[float]], peer: str, theirs: str) -> str:
