@@ -14,7 +14,12 @@ import pytest
 from interface.resolvers import REPOSITORY
 from tests.running import command
 
-READMES = [path for path in REPOSITORY.rglob("README.md") if ".venv" not in path.parts]
+IGNORED = {".venv", "data"}
+READMES = [
+    path
+    for path in REPOSITORY.rglob("README.md")
+    if not IGNORED & set(path.relative_to(REPOSITORY).parts)
+]
 TINY_RUN = [
     "n_epochs=1",
     "eval_after_n_steps=60",
@@ -78,6 +83,8 @@ def python_arguments(words: list[str], data_dir: str, tmp_path: Path, *, long: b
     script = words[0]
     if "--help" in words or script == "-m":
         return words
+    if script.startswith("tests/benchmarks/"):
+        return [*words, "--help"]
     if script == "experiment/rerun.py":
         return [*words, "--data-dir", data_dir]
     if script == "experiment/evaluate.py":

@@ -10,7 +10,12 @@ from experiment.score import WORST_SCORE, column_score, success_score
 from interface.config import Direction
 from interface.metrics import EVAL_GOAL_DISTANCE, EVAL_RETURN, EVAL_SUCCESS_RATE
 from util.nearest_name import did_you_mean, nearest_name
-from util.statistics import mean_interval, wilson_interval
+from util.statistics import (
+    mean_interval,
+    permutation_p_value,
+    ratio_interval,
+    wilson_interval,
+)
 
 
 def history_of(key: str, values: list[float], **others: list[float]) -> MetricHistory:
@@ -111,3 +116,23 @@ def test_nearest_name(wrong, close):
 
 def test_did_you_mean_lists_what_exists_if_nothing_is_close():
     assert did_you_mean("zzz", ["b", "a"]) == "; known: a, b"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "p_value"),
+    [
+        ([5, 6], [1, 2], 1 / 6),  # the largest of six divisions
+        ([1, 2], [5, 6], 1),
+        ([3, 3], [3, 3], 1),
+    ],
+)
+def test_permutation_test(ours: list[float], theirs: list[float], p_value: float):
+    assert permutation_p_value(ours, theirs) == pytest.approx(p_value)
+
+
+def test_the_interval_of_a_ratio_holds_it():
+    assert ratio_interval([2, 2], [1, 1]) == (2, 2)
+    low, high = ratio_interval([1, 2, 3], [1, 2, 3])
+    assert low < 1 < high
+    with pytest.raises(ValueError, match="no values"):
+        ratio_interval([], [1])

@@ -1,72 +1,75 @@
-"""One markdown table from the results."""
+"""Markdown from the results."""
 
 import statistics
 from typing import Any
 
-_PEERS = (
-    "eager",
-    "native",
-    "native, overlap",
-    "native, 2 threads",
-    "compile",
-    "sb3",
-    "sb3, 2 threads",
-    "sbx",
-)
+_OURS_AND_SBX = ("eager", "native", "compile", "native, 2 threads", "native, overlap", "sbx")
 
 
 def markdown(results: dict[str, Any]) -> str:
     """
-    Write the table: medians, and ratios against SB3 with their quartiles over the rounds.
+    Write medians per step, and how many times faster than SB3 that is, with quartiles over rounds.
 
-    :param results: of ``training_speed``, by part
+    :param results: of ``training_speed``, by comparison
     """
-    lines = ["| part | library | per step | times SB3 (quartiles) | times the floor | first call |"]
-    lines.append("|---|---|---|---|---|---|")
-    for part, measured in results.items():
-        if "rounds" in measured:
-            lines += [f"| {part} | {row} |" for row in rows_of_rounds(measured)]
-    for part, measured in results.items():
+    head = [
+        "",
+        "SB3",
+        *_OURS_AND_SBX,
+        "floor: ms, SB3's and ours' distance",
+        "first compile",
+        "load",
+    ]
+    lines = [row(head), row(["---"] * len(head))]
+    lines += [row(compared(name, m)) for name, m in results.items() if "rounds" in m]
+    for name, measured in results.items():
         if "rounds" not in measured:
-            lines += [f"| {part} | {row} | | | |" for row in plain_rows(measured)]
-    commits = sorted({measured["measured"] for measured in results.values()})
+            lines += ["", f"{name}: {listed(measured)}"]
+    commits = sorted({measured["measured"].partition(", load")[0] for measured in results.values()})
     return "\n".join([*lines, "", f"Measured: {'; '.join(commits)}.", ""])
 
 
-def rows_of_rounds(measured: dict[str, Any]) -> list[str]:
+def row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def compared(name: str, measured: dict[str, Any]) -> list[str]:
+    """Fill one line of the table."""
     rounds = measured["rounds"]
-    # SB3 at its better thread count
-    reference = min(
-        (values for name, values in rounds.items() if name.startswith("sb3")),
-        key=statistics.median,
-    )
-    rows = []
-    for name in _PEERS:
-        if name not in rounds:
-            continue
-        seconds = statistics.median(rounds[name])
-        ratios = [theirs / ours for theirs, ours in zip(reference, rounds[name], strict=True)]
-        low, middle, high = statistics.quantiles(ratios, n=4)
-        to_floor = f"{seconds / measured['floor']:.2f}" if "floor" in measured else ""
-        first = f"{measured['first_step'][name]:.2f} s" if "first_step" in measured else ""
-        ratio = f"{middle:.2f} ({low:.2f}-{high:.2f})"
-        rows.append(f"{name} | {duration(seconds)} | {ratio} | {to_floor} | {first}")
-    if "floor" in measured:
-        rows.append(f"(floor) | {duration(measured['floor'])} | | 1 |")
-    return rows
+    medians = {peer: statistics.median(values) for peer, values in rounds.items()}
+    # at its better number of threads
+    theirs = min((peer for peer in rounds if peer.startswith("sb3")), key=medians.__getitem__)
+    cells = [name, duration(medians[theirs])]
+    cells += [
+        f"{duration(medians[peer])}, {times(rounds, peer, theirs)}" if peer in rounds else ""
+        for peer in _OURS_AND_SBX
+    ]
+    load = measured["measured"].rpartition("load ")[2]
+    floor = measured.get("floor")
+    if floor is None:
+        return [*cells, "", "", load]
+    distances = f"{medians[theirs] / floor:.1f}x, {medians['native'] / floor:.1f}x"
+    first = measured["first_step"].get("compile")
+    return [*cells, f"{duration(floor)}, {distances}", f"{first:.0f} s" if first else "", load]
 
 
-def plain_rows(measured: dict[str, Any]) -> list[str]:
-    """Those of the split in ms, of memory in its own unit."""
-    rows = []
+def times(rounds: dict[str, list[float]], peer: str, theirs: str) -> str:
+    """Divide round by round: what slowed the machine then slowed both."""
+    ratios = [a / b for a, b in zip(rounds[theirs], rounds[peer], strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    return f"**{middle:.2f}** ({low:.2f}-{high:.2f})"
+
+
+def listed(measured: dict[str, Any]) -> str:
+    """List a split in ms, or memory in the unit of its name."""
+    parts = []
     for name, value in measured.items():
         if isinstance(value, dict):
-            shares = ", ".join(f"{part} {ms:.3f} ms" for part, ms in value.items())
-            rows.append(f"{name} | {shares}")
+            parts.append(f"{name} ({', '.join(f'{key} {ms:.2f} ms' for key, ms in value.items())})")
         elif name != "measured":
-            rows.append(f"{name} | {value:.0f}")
-    return rows
+            parts.append(f"{name} {value:.0f}")
+    return "; ".join(parts)
 
 
 def duration(seconds: float) -> str:
-    return f"{seconds * 1e3:.2f} ms" if seconds > 1e-3 else f"{seconds * 1e6:.0f} us"
+    return f"{seconds * 1e3:.2f} ms" if seconds > 5e-4 else f"{seconds * 1e6:.0f} us"
