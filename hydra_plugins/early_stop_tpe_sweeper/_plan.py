@@ -67,8 +67,9 @@ class Cost:
             f"{self.n_trials} trials of at most {self.budget} epochs of {self.steps_per_epoch} "
             f"steps, {self.n_workers} at once; an epoch takes {self.seconds_per_epoch:.1f} s here",
             f"expected: {expected * self.steps_per_epoch:,.0f} steps in "
-            f"{self.hours(expected, runs):.2f} h, {_SCREENING_SHARE:.0%} of the budget for "
-            f"screening and {_VERIFICATION_SHARE:.0%} of that again for fresh seeds, as sweeps have taken",
+            f"{self.hours(expected, runs):.2f} h: {_SCREENING_SHARE:.0%} of the budget for "
+            f"screening and {_VERIFICATION_SHARE:.0%} of that again for fresh seeds, as sweeps "
+            f"have taken",
             f"without early stopping, screening alone: {full * self.steps_per_epoch:,} steps in "
             f"{self.hours(full, self.n_trials):.2f} h",
             f"at most, if every trial became a contender and was raced to the end: "
