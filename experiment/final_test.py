@@ -12,7 +12,7 @@ from experiment.build import import_packages
 from experiment.checkpoint import load_model, load_normalization, read_meta
 from experiment.evaluation import evaluate, make_evaluation_env, summarize
 from experiment.rendering import check_mode, render_episodes
-from experiment.run_directory import find_run, load_config
+from experiment.run_directory import FILMS, find_run, load_config
 from interface.errors import UserError, unknown_name
 from util.atomic_write import atomic_write_text
 from util.statistics import mean_interval, wilson_interval
@@ -48,7 +48,7 @@ def run_test(cfg: DictConfig) -> None:
     atomic_write_text(result_path, json.dumps(summarize(episodes), indent=2) + "\n")
     print(f"written: {result_path}")  # noqa: T201
     if run_cfg.render.mode != "none":
-        film = render_episodes(model, run_cfg, seeds, run_dir / "films" / f"{cfg.checkpoint}.mp4")
+        film = render_episodes(model, run_cfg, seeds, run_dir / FILMS, cfg.checkpoint)
         if film is not None:
             print(f"written: {film}")  # noqa: T201
     env.close()

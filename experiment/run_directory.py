@@ -27,6 +27,7 @@ LOG = "train.log"
 RESULT = "result.json"
 PROVENANCE = "provenance.json"
 PROGRESS = "progress.csv"
+FILMS = "films"
 RUN_ID = "mlflow_run_id"
 
 DATA_DIR = REPOSITORY / "data"
