@@ -1,5 +1,6 @@
 """Copy runs from MLflow to Comet, or to archives for it: ``python experiment/comet_mirror.py``."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -17,6 +18,7 @@ def main(cfg: DictConfig) -> None:
     """Run the command; MLflow and Comet are imported only now, so that ``--help`` is quick."""
     from experiment.mirroring.command import mirror
 
+    os.nice(19)  # a mirror never takes the processor from a trainer
     with user_errors_end_the_command():
         mirror(cfg)
 

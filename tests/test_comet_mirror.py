@@ -1,5 +1,6 @@
 """The mirror copies every value once, survives kills and a broken Comet, and hides the key."""
 
+import gzip
 import json
 import os
 import random
@@ -16,12 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
-from experiment.mirroring.memory import Contents, Memory
+from experiment.mirroring.command import mirror as run_mirror
+from experiment.mirroring.command import mirror_run
+from experiment.mirroring.memory import Contents, Memory, save_memory
+from experiment.mirroring.source import state_of
+from interface.errors import UserError
 from interface.resolvers import REPOSITORY
-from tests.running import TINY_HER, command, train
+from tests.running import CONF, TINY_HER, command, train
 
 KEY = "never0show1this2key3to4anyone"
 
@@ -124,30 +131,37 @@ def assert_equal_to_mlflow(client: MlflowClient, folder: Path) -> None:
             assert console[-1] == "ends\n"
 
 
-def test_every_value_once(tmp_path: Path, store: list[str]):
-    client = make_runs(tmp_path, 3)
+def archives_in(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in (folder / "comet").rglob("*.zip")}
+
+
+def test_every_value_once_and_only_news(tmp_path: Path, store: list[str]):
+    client = make_runs(tmp_path, 2)
     code, text = mirror(tmp_path)
     assert code == 0, text
-    assert "4 runs in MLflow, 4 with news" in text
+    assert "3 runs in MLflow, 3 with news" in text
     assert "comet upload" in text
     assert_equal_to_mlflow(client, tmp_path)
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "comet").rglob("*.zip")}
-    assert "0 with news" in mirror(tmp_path)[1]
-    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "comet").rglob("*.zip")}
-
-
-def test_only_news_are_sent(tmp_path: Path, store: list[str]):
-    client = make_runs(tmp_path, 1)
-    mirror(tmp_path)
+    first = archives_in(tmp_path)
     run = client.search_runs(["1"], "params.seed = '0'")[0].info.run_id
     client.log_metric(run, "eval/success_rate", 1.0, 1_800_000_000_000, 99)
     client.set_tag(run, "verified", "true")
-    assert "1 with news" in mirror(tmp_path)[1]
-    with zipfile.ZipFile(tmp_path / f"comet/archives/{run}-0001.zip") as archive:
+    assert "3 runs in MLflow, 1 with news" in mirror(tmp_path)[1]
+    (news,) = set(archives_in(tmp_path)) - set(first)
+    assert news.name == f"{run}-0001.zip"
+    assert archives_in(tmp_path).items() >= first.items()
+    with zipfile.ZipFile(news) as archive:
         messages = [json.loads(line) for line in archive.read("messages.json").splitlines()]
     assert points_in(messages) == {("eval/success_rate", 99, 1_800_000_000_000, 1.0): 1}
     assert others_in(messages) == {"offline_experiment": True, "verified": "true"}
     assert_equal_to_mlflow(client, tmp_path)
+
+
+def test_what_was_mirrored_is_not_read_again(tmp_path: Path, store: list[str]):
+    client = make_runs(tmp_path, 1)
+    (run,) = client.search_runs(["1"], "params.seed = '0'")
+    save_memory(Memory(state=state_of(run)), tmp_path / f"{run.info.run_id}.json")
+    assert not mirror_run(client, run, tmp_path, "project")
 
 
 def test_news_by_step_and_time():
@@ -182,14 +196,26 @@ def test_twenty_kills_lose_and_double_nothing(tmp_path: Path, store: list[str]):
     assert not list((tmp_path / "comet").glob("unfinished-*"))
 
 
+ALIVE = {
+    f"{name}_millis": 10_000
+    for name in (
+        "is_alive_beat_duration",
+        "gpu_monitor_interval",
+        "cpu_monitor_interval",
+        "parameter_update_interval",
+    )
+}
+STARTED = {"runId": "r", "project_id": "p", "is_github": False, "focusLink": "here"}
+
+
 class Comet:
-    """A Comet on loopback that keeps what it gets, and fails as told."""
+    """A Comet on loopback that keeps the points that it gets, and fails as told."""
 
     def __init__(self) -> None:
-        self.mood = "well"
+        self.fails_as = "nothing"
+        self.n_good_answers = 10**9
         self.delay_seconds = 0.0
-        self.points: Counter = Counter()
-        self.keys: set[str] = set()
+        self.points: list[tuple[str, int, int, float]] = []
         comet = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -204,15 +230,22 @@ class Comet:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.env = {
+            "COMET_URL_OVERRIDE": f"http://127.0.0.1:{self.server.server_port}/clientlib/",
+            "COMET_GET_OR_ADD_EXPERIMENT_RETRY_TOTAL": "1",
+            "COMET_HTTP_SESSION_RETRY_TOTAL": "1",
+            "COMET_API_KEY": KEY,
+        }
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
         time.sleep(self.delay_seconds)
-        if self.mood == "reset":
+        self.n_good_answers -= 1
+        broken = self.n_good_answers < 0
+        if broken and self.fails_as == "reset":
             request.connection.close()
             return
-        code, reply = (500, {"msg": "broken"}) if self.mood == "500" else self.reply(request, body)
+        code, reply = (500, {}) if broken and self.fails_as == "500" else self.reply(request, body)
         content = json.dumps(reply).encode()
         request.send_response(code)
         request.send_header("Content-Length", str(len(content)))
@@ -220,30 +253,21 @@ class Comet:
         request.wfile.write(content)
 
     def reply(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict[str, Any]]:
-        if "add/run" in request.path or "get/run" in request.path:
+        if "/run" in request.path:
             given = json.loads(body)
             if given["apiKey"] != KEY:
-                return 403, {"msg": "API key is invalid", "sdk_error_code": 90212}
+                return 400, {"msg": "no such key", "sdk_error_code": 90212}
             if given.get("teamName") == "nowhere":
-                return 400, {"msg": "no such workspace", "sdk_error_code": 98219}
-            return 200, {
-                "runId": "r",
-                "project_id": "p",
-                "fullName": "f",
-                "is_github": False,
-                "focusLink": self.url,
-                "upload_limit": 10**9,
-                "msg": "ok",
-            }
-        if "metrics/batch" in request.path or "metric" in request.path:
-            self.keep(body, request.headers.get("Content-Encoding"))
-        return 200, {"msg": "ok", "code": 200}
-
-    def keep(self, body: bytes, encoding: str | None) -> None:
-        import gzip
-
-        text = gzip.decompress(body) if encoding == "gzip" else body
-        print(text[:300])
+                return 400, {"msg": "no such workspace", "sdk_error_code": 90219}
+            return 200, {"msg": "ok", **STARTED}
+        if request.path.endswith("batch/logger/experiment/metric"):
+            zipped = request.headers.get("Content-Encoding") == "gzip"
+            content = json.loads(gzip.decompress(body) if zipped else body)
+            self.points += [
+                (one["metricName"], one["step"], one["timestamp"], one["metricValue"])
+                for one in content["values"]
+            ]
+        return 200, {"msg": "ok", **ALIVE}
 
 
 @pytest.fixture
@@ -253,6 +277,78 @@ def comet() -> Iterator[Comet]:
     server.server.shutdown()
 
 
+def expected_points(client: MlflowClient) -> Counter:
+    return Counter(
+        (key, point.step, point.timestamp, point.value)
+        for run in client.search_runs(["1"])
+        for key in run.data.metrics
+        for point in client.get_metric_history(run.info.run_id, key)
+    )
+
+
+@pytest.mark.slow
+def test_an_upload(tmp_path: Path, store: list[str], comet: Comet):
+    client = make_runs(tmp_path, 2)
+    code, text = mirror(tmp_path, **{**comet.env, "COMET_API_KEY": "wrong"})
+    assert code == 2
+    assert text.strip().splitlines()[-1].startswith("Comet refuses the key")
+    code, text = mirror(tmp_path, "workspace=nowhere", **comet.env)
+    assert "nowhere" in text
+    assert "0 archives uploaded" in text
+    code, text = mirror(tmp_path, **comet.env)
+    assert code == 0, text
+    assert "3 archives uploaded" in text
+    assert Counter(comet.points) == expected_points(client)
+    assert "0 archives uploaded" in mirror(tmp_path, **comet.env)[1]
+    assert Counter(comet.points) == expected_points(client)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("fails_as", ["reset", "500"])
+def test_an_upload_that_breaks_off_goes_on(
+    tmp_path: Path, store: list[str], comet: Comet, fails_as: str
+):
+    """Comet knows a point by name, step and time: one that comes twice is one."""
+    client = make_runs(tmp_path, 2)
+    comet.fails_as, comet.n_good_answers = fails_as, 25
+    code, text = mirror(tmp_path, **comet.env)
+    assert code == 0, text
+    assert "did not reach Comet" in text
+    assert "will be sent by the next mirror" in text
+    comet.fails_as = "nothing"
+    assert mirror(tmp_path, **comet.env)[0] == 0
+    assert set(comet.points) == set(expected_points(client))
+
+
+@pytest.mark.slow
+def test_a_comet_that_hangs_is_given_up(tmp_path: Path, store: list[str], comet: Comet):
+    make_runs(tmp_path, 1)
+    comet.delay_seconds = 60.0
+    code, text = mirror(tmp_path, "upload_timeout_minutes=0.1", **comet.env)
+    assert code == 0
+    assert "no answer within 0.1 minutes" in text
+
+
+@pytest.mark.slow
+def test_the_key_is_nowhere(tmp_path: Path, store: list[str], comet: Comet):
+    """Neither the key of the environment nor that of the config shows, whatever happens."""
+    make_runs(tmp_path, 1)
+    (tmp_path / ".comet.config").write_text(f"[comet]\napi_key = {KEY}\n")
+    comet.fails_as, comet.n_good_answers = "500", 8
+    for env in (comet.env, {**comet.env, "COMET_API_KEY": ""}):
+        assert KEY not in mirror(tmp_path, **env)[1]
+        comet.fails_as = "nothing"
+    (tmp_path / ".comet.config").unlink()
+    for path in tmp_path.rglob("*"):
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                assert all(KEY.encode() not in archive.read(name) for name in archive.namelist())
+        elif path.is_file():
+            assert KEY.encode() not in path.read_bytes(), path
+
+
+@pytest.mark.slow
 def test_a_run_starts_its_mirror(tmp_path: Path, store: list[str], monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     overrides = [text for text in TINY_HER if text != "tracking=none"]
@@ -278,8 +374,15 @@ def test_a_run_starts_its_mirror(tmp_path: Path, store: list[str], monkeypatch):
         (["uri=sqlite:////nowhere/mlflow.db"], "there is no folder /nowhere"),
     ],
 )
-def test_wrong_input(tmp_path: Path, store: list[str], overrides: list[str], sentence: str):
-    code, text = mirror(tmp_path, *overrides)
-    assert code == 2
-    assert sentence in text
-    assert len(text.strip().splitlines()) == 1
+def test_wrong_input(
+    tmp_path: Path, store: list[str], monkeypatch, overrides: list[str], sentence: str
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("COMET_API_KEY", raising=False)
+    given = [f"uri=sqlite:///{tmp_path}/mlflow.db", f"archive_dir={tmp_path}/comet", *overrides]
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF)):
+        cfg = compose("comet_mirror", overrides=given)
+    with pytest.raises(UserError, match=sentence):
+        run_mirror(cfg)
+    assert "comet_ml" not in sys.modules

@@ -1,6 +1,5 @@
 """The story of a mirror: find runs, write what is new into archives, upload them."""
 
-import os
 import shutil
 import tempfile
 import time
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _UNFINISHED = "unfinished-"
-_NICE = 19  # a mirror never takes the processor from a trainer
 
 
 def mirror(cfg: DictConfig) -> None:
@@ -34,7 +32,6 @@ def mirror(cfg: DictConfig) -> None:
     :raises UserError: if there is nothing to mirror, or no way to do it
     """
     check(cfg)
-    os.nice(_NICE)
     key = find_key() if cfg.upload in ("auto", True) else None
     if cfg.upload is True and key is None:
         raise UserError("upload=true needs a key in ~/.comet.config or in COMET_API_KEY")
