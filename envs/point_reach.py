@@ -1,10 +1,13 @@
 """A goal environment that is learned in seconds, for tests and first experiments."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+
+from envs.markers import Marker
 
 Observation = dict[str, np.ndarray]
 
@@ -43,6 +46,7 @@ class PointReach(gym.Env):
         )
         self.action_space = spaces.Discrete(len(_MOVES)) if discrete else square
         self._position = self._goal = np.zeros(2, np.float32)
+        self._markers: Sequence[Marker] = ()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -77,14 +81,26 @@ class PointReach(gym.Env):
         return reached.astype(np.float32) - 1
 
     def render(self) -> np.ndarray:
-        """Draw the square, the goal's disc and the point, (128, 128, 3)."""
-        size = 128
+        """Draw the square, the goal's disc, markers and the point, (256, 256, 3)."""
+        size = 256
         axis = np.linspace(-1, 1, size)
         pixels = np.stack(np.meshgrid(axis, -axis), axis=-1)
         image = np.full((size, size, 3), 255, np.uint8)
         image[self._distance(pixels, self._goal) <= self.distance_threshold] = (140, 200, 140)
-        image[self._distance(pixels, self._position) <= 0.05] = (30, 60, 160)
+        for marker in self._markers:
+            near = self._distance(pixels, marker.position[:2]) <= 0.06
+            image[near] = 255 * np.array(marker.colour)
+        image[self._distance(pixels, self._position) <= 0.04] = (30, 60, 160)
+        self._markers = ()
         return image
+
+    def show_markers(self, markers: Sequence[Marker]) -> None:
+        """
+        Draw markers in the next picture.
+
+        :param markers: their third coordinate has no meaning here
+        """
+        self._markers = markers
 
     def _sample_position(self) -> np.ndarray:
         return self.np_random.uniform(-1, 1, 2).astype(np.float32)

@@ -9,18 +9,16 @@ import io
 import json
 import logging
 import pickle
-import random
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import hydra.utils
-import numpy as np
-import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
+from experiment.random_state import random_state, set_random_state
 from interface.errors import UserError
 from interface.learner import Remembers, Resumable
 from util.atomic_write import atomic_path
@@ -74,7 +72,7 @@ def save_checkpoint(path: Path, model: BaseAlgorithm, epoch: int, *, resumable: 
             if isinstance(env, VecNormalize):
                 _write_pickle(archive, _NORMALIZATION, env)
             if resumable:
-                _write_pickle(archive, _RANDOM_STATE, _random_state(model))
+                _write_pickle(archive, _RANDOM_STATE, random_state(model))
                 if isinstance(model, Remembers):
                     _write_pickle(archive, _REPLAY_BUFFER, model.replay_buffer)
 
@@ -148,32 +146,9 @@ def _load_resumable(path: Path, model: BaseAlgorithm) -> None:
             model.load_replay_buffer(content, truncate_last_traj=not exact)
         if isinstance(model, Resumable) and not model.resume_episodes():
             log.warning("the environment did not come back to where it was; new episodes start")
-        _set_random_state(model, pickle.loads(archive.read(_RANDOM_STATE)))
+        set_random_state(model, pickle.loads(archive.read(_RANDOM_STATE)))
 
 
 def _write_pickle(archive: zipfile.ZipFile, name: str, content: Any) -> None:
     with archive.open(name, "w", force_zip64=True) as member:
         pickle.dump(content, member, protocol=pickle.HIGHEST_PROTOCOL)
-
-
-def _random_state(model: BaseAlgorithm) -> dict[str, Any]:
-    state: dict[str, Any] = {
-        "python": random.getstate(),
-        "numpy": np.random.get_state(),
-        "torch": th.get_rng_state(),
-    }
-    if isinstance(model, Resumable):
-        state["model"] = model.rng.bit_generator.state
-    if th.cuda.is_available():
-        state["cuda"] = th.cuda.get_rng_state_all()
-    return state
-
-
-def _set_random_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
-    random.setstate(state["python"])
-    np.random.set_state(state["numpy"])
-    th.set_rng_state(state["torch"])
-    if isinstance(model, Resumable):
-        model.rng.bit_generator.state = state["model"]
-    if "cuda" in state and th.cuda.is_available():
-        th.cuda.set_rng_state_all(state["cuda"])

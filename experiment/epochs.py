@@ -19,7 +19,7 @@ from experiment.metric_history import MetricHistory
 from experiment.metric_logging import TrackerOutput
 from experiment.progress import RunProgress
 from experiment.rendering import render_episodes
-from experiment.run_directory import BEST, EVALUATIONS
+from experiment.run_directory import BEST, EVALUATIONS, FILMS
 from experiment.tracking import Tracker
 from interface.errors import unknown_name
 from interface.learner import MeasuresEvaluations
@@ -123,10 +123,10 @@ class EpochEnd:
         render = self.cfg.render
         if render.mode == "none" or not (last or epoch % render.every_n_epochs == 0):
             return
-        path = self.run_dir / "films" / f"epoch_{epoch}.mp4"
-        film = render_episodes(model, self.cfg, evaluation_seeds(self.cfg.n_test_rollouts), path)
+        seeds = evaluation_seeds(self.cfg.n_test_rollouts)
+        film = render_episodes(model, self.cfg, seeds, self.run_dir / FILMS, f"epoch_{epoch}")
         if film is not None:
-            self.tracker.log_artifact(film, "films")
+            self.tracker.log_artifact(film, FILMS)
 
 
 class EpochCallback(BaseCallback):

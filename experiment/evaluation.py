@@ -11,11 +11,8 @@ from omegaconf import DictConfig
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import (
-    DummyVecEnv,
-    VecEnv,
-    VecNormalize,
-)
+from stable_baselines3.common.type_aliases import PolicyPredictor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
 from envs.episode_recorder import Episode, EpisodeRecorder
 from envs.episode_seeds import SeedOfEpisode
@@ -73,20 +70,26 @@ def make_evaluation_env(
     return EvaluationEnv(normalized(cfg, venv) if load is None else load(venv), recorder)
 
 
-def evaluate(model: BaseAlgorithm, env: EvaluationEnv, n_episodes: int) -> list[Episode]:
+def evaluate(
+    model: BaseAlgorithm,
+    env: EvaluationEnv,
+    n_episodes: int,
+    policy: PolicyPredictor | None = None,
+) -> list[Episode]:
     """
     Play deterministic episodes, the first of the list first.
 
     :param model: the agent
     :param env: where to play
     :param n_episodes: how many, at least 1
+    :param policy: acts in the model's place, e.g. to watch it
     """
     statistics = model.get_vec_normalize_env()
     if isinstance(env.venv, VecNormalize) and statistics not in (None, env.venv):
         env.venv.obs_rms = copy.deepcopy(statistics.obs_rms)
     env.recorder.episodes.clear()
     env.recorder.set_wrapper_attr("next_episode", 0)
-    evaluate_policy(model, env.venv, n_episodes, deterministic=True, warn=False)
+    evaluate_policy(policy or model, env.venv, n_episodes, deterministic=True, warn=False)
     return env.recorder.episodes[:n_episodes]
 
 

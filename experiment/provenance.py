@@ -35,8 +35,17 @@ def config_params(cfg: DictConfig) -> dict[str, str]:
 
     :param cfg: a resolved config
     """
+    return flat_params(OmegaConf.to_container(cfg, resolve=True, enum_to_str=True))
+
+
+def flat_params(content: Any) -> dict[str, str]:
+    """
+    Flatten a resolved config, as it was written to a run's folder.
+
+    :param content: nested dicts
+    """
     leaves: dict[str, str] = {}
-    _collect(OmegaConf.to_container(cfg, resolve=True, enum_to_str=True), "", leaves)
+    _collect(content, "", leaves)
     return {key: value for key, value in leaves.items() if not key.startswith(_NOT_A_PARAM)}
 
 

@@ -1,111 +1,110 @@
 """Films of evaluation episodes, made in an environment of their own."""
 
+import contextlib
 import logging
-from collections.abc import Callable
+import time
 from pathlib import Path
-from typing import Any
 
-import gymnasium as gym
-import imageio
-import numpy as np
 from omegaconf import DictConfig
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from envs.episode_seeds import SeedOfEpisode
+from experiment.camera import Camera, Sink, Watched
 from experiment.evaluation import evaluate, make_evaluation_env
+from experiment.film import FORMATS, Film
+from experiment.film_strip import METRICS
+from experiment.random_state import random_state, set_random_state
 from interface.errors import unknown_name
 
 log = logging.getLogger(__name__)
 
 MODES = ("none", "record", "display")
-_DEFAULT_FPS = 25
-
-
-class FrameSink(gym.Wrapper):
-    """
-    Hand the picture after each reset and step to a function.
-
-    :param env: with a render mode
-    :param sink: takes a frame (height, width, 3)
-    """
-
-    def __init__(self, env: gym.Env, sink: Callable[[np.ndarray], None]) -> None:
-        super().__init__(env)
-        self._sink = sink
-
-    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        """Reset, and hand over the first picture."""
-        result = self.env.reset(**kwargs)
-        self._hand_over()
-        return result
-
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Step, and hand over the picture."""
-        result = self.env.step(action)
-        self._hand_over()
-        return result
-
-    def _hand_over(self) -> None:
-        frame = self.env.render()
-        if isinstance(frame, np.ndarray):
-            self._sink(frame)
 
 
 def check_mode(cfg: DictConfig) -> None:
     """
-    Check ``render.mode``.
+    Check what is said of rendering.
 
     :param cfg: the main config
-    :raises UserError: if it is none of ``MODES``
+    :raises UserError: if mode, format or a metric of the strip does not exist
     """
-    if cfg.render.mode not in MODES:
-        raise unknown_name("render.mode", cfg.render.mode, MODES)
+    for key, chosen, known in (
+        ("render.mode", [cfg.render.mode], MODES),
+        ("render.format", [cfg.render.format], FORMATS),
+        ("metric in render.metrics", cfg.render.metrics, METRICS),
+    ):
+        for name in chosen:
+            if name not in known:
+                raise unknown_name(key, name, known)
 
 
 def render_episodes(
-    model: BaseAlgorithm, cfg: DictConfig, seeds: SeedOfEpisode, path: Path
+    model: BaseAlgorithm, cfg: DictConfig, seeds: SeedOfEpisode, folder: Path, name: str
 ) -> Path | None:
     """
     Show or film some episodes; where that is impossible, say so and go on.
 
+    The model's randomness is put back afterwards, so that a filmed run learns as any other.
+
     :param model: the agent
     :param cfg: the main config; ``render.mode`` is record or display
     :param seeds: of the episodes
-    :param path: of the film
+    :param folder: for the film
+    :param name: of the film, without suffix
     :return: the film's path, None if there is none
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    path = folder / f"{name}.{cfg.render.format}"
+    before = random_state(model)
     try:
-        if cfg.render.mode == "record":
-            _record(model, cfg, seeds, path)
-            return path
-        _play(model, cfg, seeds, "human", lambda frame: None)
+        if cfg.render.mode == "display":
+            _play(model, cfg, seeds, "human", lambda env, frame, steps: None)
+            return None
+        folder.mkdir(parents=True, exist_ok=True)
+        _record(model, cfg, seeds, path)
     except Exception as error:  # noqa: BLE001 (drivers, displays and codecs fail in many ways)
-        path.unlink(missing_ok=True)
-        log.warning("cannot render %s here: %s", cfg.env.id, error)
-    return None
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        log.warning("cannot render %s here: %s", cfg.env.id, _first_line(error))
+        return None
+    finally:
+        set_random_state(model, before)
+        _forget(model)
+    seconds = time.monotonic() - start
+    log.info("film of %d episodes in %.1f s: %s", cfg.render.n_episodes, seconds, path.name)
+    return path
+
+
+def _forget(model: BaseAlgorithm) -> None:
+    """Drop what an agent has counted of the film's episodes: they are no evaluation."""
+    if hasattr(model, "evaluation_metrics"):
+        model.evaluation_metrics()
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _record(model: BaseAlgorithm, cfg: DictConfig, seeds: SeedOfEpisode, path: Path) -> None:
-    frames: list[Any] = []
-    metadata = _play(model, cfg, seeds, "rgb_array", frames.append)
-    if not frames:
+    film = Film(path, cfg.render)
+    try:
+        _play(model, cfg, seeds, "rgb_array", film.add)
+    finally:
+        film.close()
+    if film.n_frames == 0:
         raise RuntimeError("the environment returned no pictures")
-    fps = metadata.get("render_fps", _DEFAULT_FPS)
-    imageio.mimwrite(path, frames, fps=fps, macro_block_size=2)
 
 
 def _play(
-    model: BaseAlgorithm,
-    cfg: DictConfig,
-    seeds: SeedOfEpisode,
-    render_mode: str,
-    sink: Callable[[np.ndarray], None],
-) -> dict[str, Any]:
-    """Play the episodes and return the environment's metadata."""
-    env = make_evaluation_env(cfg, seeds, render_mode, lambda inner: FrameSink(inner, sink))
+    model: BaseAlgorithm, cfg: DictConfig, seeds: SeedOfEpisode, render_mode: str, sink: Sink
+) -> None:
+    agent = Watched(model)
+    n_episodes = cfg.render.n_episodes
+    env = make_evaluation_env(
+        cfg, seeds, render_mode, lambda inner: Camera(inner, agent, sink, n_episodes)
+    )
     try:
-        evaluate(model, env, cfg.render.n_episodes)
-        return env.recorder.metadata
+        evaluate(model, env, n_episodes, agent)
     finally:
         env.close()

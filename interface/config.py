@@ -79,6 +79,8 @@ class RenderConfig:
     n_episodes: int = MISSING
     width: int = MISSING
     height: int = MISSING
+    format: str = MISSING
+    metrics: list[str] = MISSING
 
 
 @dataclass

@@ -1,9 +1,22 @@
 """What a run may ask of an algorithm beyond SB3's API; algorithms without it train all the same."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+
+
+@runtime_checkable
+class ShowsSubgoals(Protocol):
+    """An algorithm whose higher layers set goals for the lower ones."""
+
+    def subgoals(self, state: Any) -> Sequence[Sequence[np.ndarray]]:
+        """
+        Read the active subgoals out of the state that ``predict`` returned.
+
+        :param state: from ``predict``
+        :return: for each observation, those that layers 0, 1, ... have set, in the goal's unit
+        """
 
 
 @runtime_checkable

@@ -1,0 +1,96 @@
+"""Read runs from their folders."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from experiment.metric_history import MetricHistory, read_csv
+from experiment.plotting.run_data import RunData, Series
+from experiment.provenance import flat_params
+from experiment.run_directory import EVALUATIONS, RESULT
+from interface.errors import UserError
+from interface.run_files import CONFIG
+
+_SECONDS = "time/time_elapsed"
+
+
+def run_folders(data_dir: Path, n_latest: int | None) -> list[Path]:
+    """
+    List the folders of runs, the newest first.
+
+    :param data_dir: where runs live
+    :param n_latest: how many at most; None: all
+    :raises UserError: if there is none
+    """
+    found = [path.parent for path in data_dir.rglob(CONFIG)] if data_dir.is_dir() else []
+    if not found:
+        raise UserError(f"there is no run in {data_dir} yet")
+    return sorted(found, key=_changed, reverse=True)[:n_latest]
+
+
+def _changed(folder: Path) -> float:
+    path = folder / EVALUATIONS
+    return (path if path.exists() else folder / CONFIG).stat().st_mtime
+
+
+def read_folders(
+    folders: Iterable[Path], metrics: Sequence[str]
+) -> tuple[list[RunData], list[str]]:
+    """
+    Read runs.
+
+    :param folders: of runs
+    :param metrics: keys to read
+    :return: the runs that were evaluated, and one line for each that was left out
+    """
+    runs, notes = [], []
+    for folder in folders:
+        try:
+            runs.append(read_folder(folder, metrics))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            notes.append(f"left out {folder}: {_reason(error)}")
+    return runs, notes
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"it has no {Path(error.filename).name} yet"
+    return str(error).splitlines()[0]
+
+
+def read_folder(folder: Path, metrics: Sequence[str]) -> RunData:
+    """
+    Read one run.
+
+    :param folder: of the run
+    :param metrics: keys to read
+    :raises OSError: if it has no config or no evaluations
+    :raises ValueError: if a file is damaged
+    """
+    text = (folder / CONFIG).read_text(encoding="utf-8")
+    content = yaml.load(text, Loader=yaml.CSafeLoader)  # SafeLoader in C, 8 times faster
+    if not isinstance(content, dict):
+        raise ValueError(f"{CONFIG} is not a config")
+    content.pop("defaults", None)
+    history = read_csv(folder / EVALUATIONS)
+    known = history.keys()
+    series = {key: _series(history, key) for key in metrics if key in known}
+    return RunData(str(folder), flat_params(content), _status(folder), series)
+
+
+def _series(history: MetricHistory, key: str) -> Series:
+    epochs = [epoch for epoch in history.epochs if np.isfinite(epoch.values.get(key, np.nan))]
+    seconds = [epoch.values.get(_SECONDS, np.nan) for epoch in epochs]
+    return Series(
+        np.array([epoch.step for epoch in epochs], dtype=float),
+        np.array(seconds, dtype=float) / 60,
+        np.array([epoch.values[key] for epoch in epochs]),
+    )
+
+
+def _status(folder: Path) -> str | None:
+    path = folder / RESULT
+    return json.loads(path.read_text(encoding="utf-8"))["status"] if path.exists() else None

@@ -1,0 +1,44 @@
+"""The randomness of a run: read it, and put it back."""
+
+import random
+from typing import Any
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from interface.learner import Resumable
+
+
+def random_state(model: BaseAlgorithm) -> dict[str, Any]:
+    """
+    Read the state of every generator that a run draws from.
+
+    :param model: in training
+    """
+    state: dict[str, Any] = {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(),
+        "torch": th.get_rng_state(),
+    }
+    if isinstance(model, Resumable):
+        state["model"] = model.rng.bit_generator.state
+    if th.cuda.is_available():
+        state["cuda"] = th.cuda.get_rng_state_all()
+    return state
+
+
+def set_random_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
+    """
+    Put every generator back to where it was.
+
+    :param model: in training
+    :param state: from ``random_state``
+    """
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])
+    th.set_rng_state(state["torch"])
+    if isinstance(model, Resumable):
+        model.rng.bit_generator.state = state["model"]
+    if "cuda" in state and th.cuda.is_available():
+        th.cuda.set_rng_state_all(state["cuda"])

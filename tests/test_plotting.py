@@ -1,0 +1,191 @@
+"""Curves and tables of runs: the right numbers, and honest words on what is missing."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from experiment.plotting.comparison import improvements, mean_value, rows_of
+from experiment.plotting.curves import curve_of
+from experiment.plotting.grouping import groups_of
+from experiment.plotting.run_data import RunData, Series
+from interface.errors import UserError
+from tests.running import command
+from util.statistics import bootstrap_interval, interquartile_mean, probability_of_improvement
+
+KEY = "eval/success_rate"
+
+
+def run_of(values: list[float], status: str | None = "finished", steps: Any = None, **params):
+    x = np.array(steps or range(100, 100 * len(values) + 1, 100), dtype=float)
+    known = {"env.id": "A-v0", "algorithm_name": "her", "seed": "1", **params}
+    return RunData("run", known, status, {KEY: Series(x, x / 60, np.array(values))})
+
+
+def write_run(folder: Path, values: list[float], seed: int, **changes) -> None:
+    folder.mkdir(parents=True)
+    config = {"env": {"id": "A-v0"}, "algorithm_name": "her", "seed": seed, "algorithm": {}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config | changes))
+    lines = [f"{i + 1},{100 * (i + 1)},{value}" for i, value in enumerate(values)]
+    (folder / "evaluations.csv").write_text("\n".join([f"epoch,step,{KEY}", *lines]) + "\n")
+    (folder / "result.json").write_text(json.dumps({"status": "finished", "score": values[-1]}))
+
+
+def plot(tmp_path: Path, *overrides: str) -> tuple[int, str]:
+    done = command(
+        "experiment/plot.py", f"data_dir={tmp_path}/data", f"output_dir={tmp_path}/out", *overrides
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([3.0], 3.0), ([0.0, 1.0, 2.0], 1.0), ([0.0, 1.0, 3.0, 100.0], 2.0), ([5.0] * 9, 5.0)],
+)
+def test_interquartile_mean(values, expected):
+    assert interquartile_mean(np.array(values)) == expected
+
+
+def test_bootstrap_intervals_cover_the_mean():
+    rng = np.random.default_rng(1)
+    samples = rng.normal(size=(200, 20))
+    covered = [
+        low <= 0 <= high
+        for low, high in (
+            bootstrap_interval([sample], lambda x: x.mean(-1), n_resamples=500)
+            for sample in samples
+        )
+    ]
+    assert 0.87 <= np.mean(covered) <= 0.98
+
+
+def test_strata_are_kept_apart():
+    """Two tasks without any spread have no uncertainty, however far apart they are."""
+    low, high = bootstrap_interval([np.zeros(5), np.ones(5)], lambda x: x.mean(-1))
+    assert (float(low), float(high)) == (0.5, 0.5)
+    with pytest.raises(ValueError, match="no values"):
+        bootstrap_interval([])
+
+
+def test_probability_of_improvement():
+    a, b = np.array([1.0, 2.0, 3.0]), np.array([0.0, 2.0])
+    p, low, high = probability_of_improvement([a], [b])
+    assert p == pytest.approx((3 + 0.5 + 1) / 6)
+    assert low < p < high
+    assert probability_of_improvement([a, b], [a, b])[0] == 0.5
+
+
+def test_a_curve_over_seeds():
+    curve = curve_of("her", [run_of([0.0, 0.4]), run_of([0.2, 1.0])], KEY, "steps", 100)
+    assert curve is not None
+    assert curve.x.tolist() == [100, 200]
+    assert curve.centre == pytest.approx([0.1, 0.7])
+    assert curve.low == pytest.approx([0.0, 0.4])
+    assert curve.high == pytest.approx([0.2, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("status", "centre", "n_runs"),
+    [
+        ("success", [0.5, 0.75], [2, 2]),
+        ("finished", [0.5, 0.5], [2, 1]),
+        (None, [0.5, 0.5], [2, 1]),
+    ],
+)
+def test_only_a_success_keeps_its_last_value(status, centre, n_runs):
+    curve = curve_of("her", [run_of([1.0], status), run_of([0.0, 0.5])], KEY, "steps", 100)
+    assert curve is not None
+    assert curve.centre == pytest.approx(centre)
+    assert curve.n_runs.tolist() == n_runs
+    assert np.isnan(curve.low[-1]) == (n_runs[-1] == 1)
+
+
+def test_the_mean_over_a_run_weighs_steps():
+    run = run_of([0.0, 1.0], "success", steps=[100, 200])
+    assert mean_value(run, KEY, 400) == pytest.approx((0 * 100 + 1 * 100 + 1 * 200) / 400)
+    assert mean_value(run_of([0.0, 1.0], steps=[300, 400]), KEY, 400) == pytest.approx(0.25)
+
+
+def test_automatic_groups():
+    runs = [
+        run_of([0.0], seed=str(seed), **{"algorithm.gamma": gamma, "device": device})
+        for seed, gamma, device in ((1, "0.9", "cpu"), (2, "0.9", "cuda"), (1, "0.95", "cpu"))
+    ]
+    groups = groups_of(runs, "auto", ["seed", "device"])
+    assert {label: len(members) for label, members in groups.items()} == {
+        "her gamma=0.9": 2,
+        "her gamma=0.95": 1,
+    }
+    assert list(groups_of(runs, ["gamma", "algorithm"], [])) == ["gamma=0.9 her", "gamma=0.95 her"]
+    with pytest.raises(UserError, match="did you mean"):
+        groups_of(runs, ["gama"], [])
+
+
+def test_a_comparison():
+    groups = {"a": [run_of([1.0]), run_of([0.9])], "b": [run_of([0.1]), run_of([0.2])]}
+    assert improvements(groups, KEY, [], 100) == ["P(a better than b) = 1.00 [1.00, 1.00]"]
+    assert improvements(groups, KEY, [KEY], 100) == ["P(a better than b) = 0.00 [0.00, 0.00]"]
+    (line,) = improvements({"a": groups["a"][:1], "b": groups["b"]}, KEY, [], 100)
+    assert line.endswith("(one run: no interval)")
+
+
+def test_environments_are_summed_up_only_where_they_compare():
+    groups = {"her": [run_of([0.2]), run_of([0.6], **{"env.id": "B-v0"})]}
+    rows = rows_of(groups, KEY, 100)
+    assert [(row.env, row.n_runs, row.final[0]) for row in rows] == [
+        ("A-v0", 1, 0.2),
+        ("B-v0", 1, 0.6),
+        ("all 2", 2, pytest.approx(0.4)),
+    ]
+
+
+def test_the_command(tmp_path: Path):
+    for seed, values in enumerate([[0.0, 0.5, 1.0], [0.1, 0.4, 0.9, 1.0]]):
+        write_run(tmp_path / f"data/A-v0/her/{seed}", values, seed)
+    write_run(tmp_path / "data/B-v0/sac/0", [0.3, 0.2], 0, algorithm_name="sac", env={"id": "B-v0"})
+    (tmp_path / "data/A-v0/her/2").mkdir()
+    (tmp_path / "data/A-v0/her/2/config.yaml").write_text("seed: 1\n")
+    code, text = plot(tmp_path)
+    assert code == 0, text
+    for name in ("curves.png", "curves.svg", "curves.html", "table.md", "table.csv"):
+        assert f"written: {tmp_path}/out/{name}" in text
+        assert (tmp_path / "out" / name).stat().st_size > 100
+    assert "has no evaluations.csv yet" in text
+    assert "B-v0, sac: one run, so there is no interval" in text
+    assert "<svg" in (tmp_path / "out/curves.svg").read_text()[:500]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        ([], "there is no run in"),
+        (["source=csv"], "unknown source 'csv'; known: folders, mlflow"),
+        (["x=step"], "unknown x 'step'; did you mean steps?"),
+        (["formats=[pgn]"], "unknown format 'pgn'; did you mean png?"),
+        (["runs=nonsense"], "there is no run 'nonsense'"),
+        (["study=nowhere.journal"], "study=nowhere.journal: there is no journal file"),
+        (["n_latest=0"], "n_latest must be at least 1, got 0"),
+    ],
+)
+def test_wrong_input_is_one_sentence(tmp_path: Path, overrides: list[str], sentence: str):
+    code, text = plot(tmp_path, *overrides)
+    assert code == 2
+    assert sentence in text
+    assert len(text.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_not_there_is_named(tmp_path: Path):
+    write_run(tmp_path / "data/A-v0/her/0", [0.0, 1.0], 0)
+    for overrides, sentence in (
+        (["metrics=[eval/nothing]"], "1 of 1 runs have no eval/nothing"),
+        (["envs=[A-v1]"], "did you mean A-v0?"),
+        (["where=[seed:7]"], "none of 1 runs is asked for"),
+        (["x=minutes"], "have no eval/success_rate with a time"),
+    ):
+        code, text = plot(tmp_path, *overrides)
+        assert code == 2
+        assert sentence in text
