@@ -118,7 +118,7 @@ class HAC(LayeredAlgorithm):
         )
         self.plans = [Plan.empty(len(self.layers)) for _ in range(self.n_envs)]
         self.actions_of_episode = [[] for _ in range(self.n_envs)]
-        self._tally: Tally = defaultdict(list)
+        self.tally: Tally = defaultdict(list)
         self._test_tally: Tally = defaultdict(list)
 
     @property
@@ -208,7 +208,7 @@ class HAC(LayeredAlgorithm):
         for env, plan in enumerate(self.plans):
             over = bool(dones[env])
             observation = infos[env]["terminal_observation"] if over else _one_of(new_obs, env)
-            self.hierarchy.take_in(plan, observation, over=over, tally=self._tally, env=env)
+            self.hierarchy.take_in(plan, observation, over=over, tally=self.tally, env=env)
             if over:
                 self.plans[env] = Plan.empty(len(self.layers))
                 self.actions_of_episode[env] = []
@@ -223,7 +223,7 @@ class HAC(LayeredAlgorithm):
         for _ in range(int(dones.sum())):
             self._episode_num += 1
             if log_interval is not None and self._episode_num % log_interval == 0:
-                log_rollouts(self, self._tally)
+                log_rollouts(self, self.tally)
 
     def evaluation_metrics(self) -> dict[str, float]:
         """
@@ -231,7 +231,7 @@ class HAC(LayeredAlgorithm):
 
         :return: by metric key
         """
-        found = means(self._test_tally, "subgoal_success") | means(self._tally, "test_success")
+        found = means(self._test_tally, "subgoal_success") | means(self.tally, "test_success")
         return {f"eval/{key}": value for key, value in found.items()}
 
     def _train(self) -> None:

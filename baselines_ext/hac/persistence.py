@@ -14,7 +14,7 @@ from baselines_ext.hac.hierarchy import Hierarchy, Plan, Tally
 from baselines_ext.hac.layer import Layer, unscaled
 
 _LEARNER_STATE = ("inputs", "_n_updates", "num_timesteps")
-_MADE_ANEW = ("layers", "hierarchy", "rng", "goals", "plans", "actions_of_episode")
+_MADE_ANEW = ("layers", "hierarchy", "rng", "goals", "plans", "actions_of_episode", "tally")
 
 
 @dataclass
@@ -26,12 +26,14 @@ class Memory:
     :param plans: of the running episodes, one per environment
     :param actions_of_episode: scaled, in the running episodes
     :param last_observation: of all environments
+    :param tally: outcomes of subgoals that were not logged yet
     """
 
     buffers: list[EpisodeReplayBuffer]
     plans: list[Plan]
     actions_of_episode: list[list[np.ndarray]]
     last_observation: Any
+    tally: Tally
 
 
 class LayeredAlgorithm(BaseAlgorithm):
@@ -49,7 +51,7 @@ class LayeredAlgorithm(BaseAlgorithm):
     def replay_buffer(self) -> Memory:
         """Everything that is needed to go on, beside the model."""
         buffers = [layer.learner.replay_buffer for layer in self.layers]
-        return Memory(buffers, self.plans, self.actions_of_episode, self._last_obs)
+        return Memory(buffers, self.plans, self.actions_of_episode, self._last_obs, self.tally)
 
     def load_replay_buffer(
         self, path: str | pathlib.Path | io.BufferedIOBase, truncate_last_traj: bool = True
@@ -68,7 +70,7 @@ class LayeredAlgorithm(BaseAlgorithm):
             buffer.set_layer_reward(layer.reward)
             layer.learner.replay_buffer = buffer
         self.plans, self.actions_of_episode = memory.plans, memory.actions_of_episode
-        self._last_obs = memory.last_observation
+        self._last_obs, self.tally = memory.last_observation, memory.tally
         if truncate_last_traj:
             for env in range(self.n_envs):
                 self._forget_episode(env)
