@@ -60,10 +60,7 @@ def run_sweep(
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     check_settings(settings)
-    space = parse(configured_space(config, settings["params"], arguments), arguments)
-    base = context.config_loader.load_sweep_config(config, space.fixed)
-    check_composes(context, config, space)
-    log_remarks(space, base)
+    space, base = checked_space(context, config, settings["params"], arguments)
     race = Race(settings["min_trials_per_param"], settings["max_trials_per_param"])
     if settings["plan"]:
         show_plan(context, task_function, config, space, settings, race)
@@ -92,6 +89,29 @@ def run_sweep(
     idle_share = sweep.workload.idle_share(sweep.executor.now())
     write_report(sweep_dir, ledger, race, space, idle_share, end, base)
     _raise_if_failed(end, ledger)
+
+
+def checked_space(
+    context: HydraContext,
+    config: DictConfig,
+    params: Mapping[str, Any] | None,
+    arguments: Sequence[str],
+) -> tuple[SearchSpace, DictConfig]:
+    """
+    Read and judge what is searched.
+
+    :param context: of Hydra
+    :param config: of the sweep
+    :param params: ranges of the sweeper's settings
+    :param arguments: overrides of the command line
+    :return: the space, and the config that trials start from
+    """
+    space = parse(configured_space(config, params, arguments), arguments)
+    base = context.config_loader.load_sweep_config(config, space.fixed)
+    check_composes(context, config, space)
+    for remark in remarks(space, base):
+        log.warning("%s", remark)
+    return space, base
 
 
 def open_ledger(settings: Mapping[str, Any], space: SearchSpace) -> Ledger:
@@ -126,17 +146,6 @@ def check_composes(context: HydraContext, config: DictConfig, space: SearchSpace
     """
     first = optuna.create_study(sampler=optuna.samplers.RandomSampler(0)).ask(space.distributions)
     context.config_loader.load_sweep_config(config, space.overrides(first.params))
-
-
-def log_remarks(space: SearchSpace, config: DictConfig) -> None:
-    """
-    Say what is dubious about a space.
-
-    :param space: to search
-    :param config: of a trial
-    """
-    for remark in remarks(space, config):
-        log.warning("%s", remark)
 
 
 def make_sampler(sampler: Any, space: SearchSpace) -> optuna.samplers.BaseSampler:
