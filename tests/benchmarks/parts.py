@@ -2,7 +2,6 @@
 
 import resource
 import statistics
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,7 +12,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from torch.utils.flop_counter import FlopCounterMode
 
 from baselines_ext.common.replay_buffer import EpisodeReplayBuffer
-from tests.benchmarks.experience import EPISODE_LENGTH, GOAL_ENV, Setting, fill
+from tests.benchmarks.experience import EPISODE_LENGTH, GOAL_ENV, Setting, fill, now
 from tests.benchmarks.peers import (
     HER,
     Peer,
@@ -71,9 +70,9 @@ def floor(setting: Setting, n_threads: int) -> float:
     left, right = th.randn(shape), th.randn(setting.width, setting.width)
     times = []
     for _ in range(300):
-        start = time.perf_counter()
+        start = now()
         th.mm(left, right)
-        times.append(time.perf_counter() - start)
+        times.append(now() - start)
     flop = 2 * setting.batch_size * setting.width**2
     return counter.get_total_flops() / turns * statistics.median(times[100:]) / flop
 
@@ -90,10 +89,10 @@ def sampling(n_stored: int, n_rounds: int) -> dict[str, Any]:
 
     def draws(sample: Callable[[int], Any]) -> Callable[[int], float]:
         def block(n: int) -> float:
-            start = time.perf_counter()
+            start = now()
             for _ in range(n):
                 sample(256)
-            return time.perf_counter() - start
+            return now() - start
 
         return block
 
@@ -148,9 +147,9 @@ class Clock:
         function = getattr(holder, name)
 
         def timed(*arguments: Any, **keywords: Any) -> Any:
-            start = time.perf_counter()
+            start = now()
             result = function(*arguments, **keywords)
-            self._seconds[name.removesuffix("_batch")] += time.perf_counter() - start
+            self._seconds[name.removesuffix("_batch")] += now() - start
             return result
 
         setattr(holder, name, timed)

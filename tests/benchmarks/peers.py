@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import time
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +13,7 @@ from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv
 
 import baselines_ext
 from baselines_ext.common.replay_buffer import EpisodeReplayBuffer
-from tests.benchmarks.experience import DATA, GOAL_ENV, Setting, fill
+from tests.benchmarks.experience import DATA, GOAL_ENV, Setting, fill, now
 
 HER = {"n_sampled_goal": 4, "goal_selection_strategy": "future"}
 SBX_PYTHON = DATA / "sbx" / "bin" / "python"
@@ -44,16 +43,16 @@ class TorchPeer:
 
     def train(self, n: int) -> float:
         th.set_num_threads(self.n_threads)
-        start = time.perf_counter()
+        start = now()
         for _ in range(n):
             self.model.train(1, self.model.batch_size)
-        return time.perf_counter() - start
+        return now() - start
 
     def learn(self, n: int) -> float:
         th.set_num_threads(self.n_threads)
-        start = time.perf_counter()
+        start = now()
         self.model.learn(n, reset_num_timesteps=False)
-        return time.perf_counter() - start
+        return now() - start
 
 
 class SbxPeer:
@@ -153,7 +152,7 @@ class TimedEnv(gym.Wrapper):
     seconds = 0.0
 
     def step(self, action: Any) -> Any:
-        start = time.perf_counter()
+        start = now()
         result = self.env.step(action)
-        self.seconds += time.perf_counter() - start
+        self.seconds += now() - start
         return result

@@ -3,7 +3,6 @@
 import json
 import resource
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import sbx
 from stable_baselines3 import HerReplayBuffer
 from stable_baselines3.common.logger import Logger
 
-from tests.benchmarks.experience import GOAL_ENV, Setting, fill
+from tests.benchmarks.experience import GOAL_ENV, Setting, fill, now
 
 
 def make(values: list[Any]) -> Any:
@@ -33,13 +32,13 @@ def make(values: list[Any]) -> Any:
 
 
 def seconds(model: Any, what: str, n: int) -> float:
-    start = time.perf_counter()
+    start = now()
     if what == "train":
         for _ in range(n):
             model.train(1, model.batch_size)
     else:
         model.learn(n, reset_num_timesteps=False)
-    return time.perf_counter() - start
+    return now() - start
 
 
 def main() -> None:
