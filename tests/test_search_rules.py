@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from hydra_plugins.early_stop_tpe_sweeper._outcome import outcome_of
+from hydra_plugins.early_stop_tpe_sweeper._plan import Cost
 from hydra_plugins.early_stop_tpe_sweeper._rules import (
     Candidate,
     EpochCap,
@@ -252,3 +253,19 @@ def test_every_search_space_fits_its_algorithm(name):
         trial = compose("main", overrides=[*chosen, *space.overrides(params)])
         check_parameters(trial.algorithm)
         assert set(values_in(config, space)) <= set(space.distributions)
+
+
+def test_what_a_plan_says():
+    cost = Cost(
+        n_trials=20,
+        budget=12,
+        n_fresh=4,
+        steps_per_epoch=500,
+        seconds_per_epoch=2.4,
+        seconds_per_run=0.0,
+        n_workers=2,
+    )
+    said = "\n".join(cost.lines())
+    assert "expected: 43,200 steps in 1.7 min" in said
+    assert "screening alone: 120,000 steps in 4.8 min" in said
+    assert "24.0 min" in said

@@ -47,15 +47,16 @@ class Cost:
     seconds_per_run: float
     n_workers: int
 
-    def hours(self, n_epochs: float, n_runs: float) -> float:
+    def duration(self, n_epochs: float, n_runs: float) -> str:
         """
-        Convert to wall-clock time.
+        Say how long that takes.
 
         :param n_epochs: of all runs together
         :param n_runs: how many
         """
         seconds = n_epochs * self.seconds_per_epoch + n_runs * self.seconds_per_run
-        return seconds / self.n_workers / 3600
+        hours = seconds / self.n_workers / 3600
+        return f"{60 * hours:.1f} min" if hours < 2 else f"{hours:.1f} h"
 
     def lines(self) -> list[str]:
         """Say what to expect, and what it can cost at most."""
@@ -67,13 +68,13 @@ class Cost:
             f"{self.n_trials} trials of at most {self.budget} epochs of {self.steps_per_epoch} "
             f"steps, {self.n_workers} at once; an epoch takes {self.seconds_per_epoch:.1f} s here",
             f"expected: {expected * self.steps_per_epoch:,.0f} steps in "
-            f"{self.hours(expected, runs):.2f} h: {_SCREENING_SHARE:.0%} of the budget for "
+            f"{self.duration(expected, runs)}: {_SCREENING_SHARE:.0%} of the budget for "
             f"screening and {_VERIFICATION_SHARE:.0%} of that again for fresh seeds, as sweeps "
             f"have taken",
             f"without early stopping, screening alone: {full * self.steps_per_epoch:,} steps in "
-            f"{self.hours(full, self.n_trials):.2f} h",
+            f"{self.duration(full, self.n_trials)}",
             f"at most, if every trial became a contender and was raced to the end: "
-            f"{self.hours(most, self.n_trials * (1 + self.n_fresh)):.2f} h",
+            f"{self.duration(most, self.n_trials * (1 + self.n_fresh))}",
         ]
 
 
