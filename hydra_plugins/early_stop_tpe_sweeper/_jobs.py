@@ -1,7 +1,7 @@
 """From a trial to the overrides of its job."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
@@ -35,6 +35,7 @@ class JobMaker:
     config: DictConfig
     space: SearchSpace
     seed: int
+    _composed: set[str] = field(default_factory=set)
 
     def __call__(self, trial: Trial, *, is_fresh: bool) -> Job:
         """
@@ -48,9 +49,16 @@ class JobMaker:
             *self.space.overrides(trial.params),
             *self._run_overrides(trial, is_fresh=is_fresh),
         ]
-        self.loader.load_sweep_config(self.config, overrides)
+        self._check_composes(trial, overrides)
         index = trial.number + (_FRESH_JOBS_START_AT if is_fresh else 0)
         return Job(trial, index, overrides, is_fresh)
+
+    def _check_composes(self, trial: Trial, overrides: list[str]) -> None:
+        """Compose what is chosen for the first time; with other numbers nothing can break."""
+        chosen = {f"{key}={one}" for key, one in trial.params.items() if isinstance(one, str)}
+        if chosen - self._composed:
+            self.loader.load_sweep_config(self.config, overrides)
+            self._composed.update(chosen)
 
     def _run_overrides(self, trial: Trial, *, is_fresh: bool) -> list[str]:
         seed = self.seed + (1 + trial.number if is_fresh else 0)
