@@ -45,7 +45,6 @@ def run_sweep(
     context: HydraContext,
     task_function: TaskFunction,
     config: DictConfig,
-    settings: Mapping[str, Any],
     arguments: Sequence[str],
 ) -> None:
     """
@@ -54,10 +53,10 @@ def run_sweep(
     :param context: of Hydra
     :param task_function: trains
     :param config: of the sweep
-    :param settings: of the sweeper
     :param arguments: overrides of the command line
     :raises UserError: for wrong input, before anything is written
     """
+    settings: Any = OmegaConf.to_container(config.hydra.sweeper, resolve=True, enum_to_str=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     check_settings(settings)
     space, base = checked_space(context, config, settings["params"], arguments)
@@ -69,7 +68,7 @@ def run_sweep(
         hydra_context=context, task_function=task_function, config=config
     )
     ledger = open_ledger(settings, space)
-    seed = ledger.configure(monitor_settings(config, base, settings), _seed(arguments))
+    seed = ledger.configure(monitor_settings(base, settings), _seed(arguments))
     enqueue_known(ledger, context, config, space, settings["warm_start"])
     n_workers = workers_of(launcher, settings["n_jobs"])
     sweep_dir = Path(config.hydra.sweep.dir)
@@ -167,19 +166,15 @@ def make_sampler(sampler: Any, space: SearchSpace) -> optuna.samplers.BaseSample
         raise UserError(f"hydra/sweeper/sampler=grid: {error}") from error
 
 
-def monitor_settings(
-    config: DictConfig, base: DictConfig, settings: Mapping[str, Any]
-) -> dict[str, Any]:
+def monitor_settings(base: DictConfig, settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     Gather what the workers go by.
 
-    :param config: of the sweep
     :param base: of a trial
     :param settings: of the sweeper
     """
     criterion = base.get("hyperopt_criterion")
     several = len(directions_of(settings["direction"])) > 1
-    pruner = OmegaConf.to_container(config.hydra.sweeper.pruner, resolve=True)
     return {
         "budget": base.get("n_epochs", 1),
         "factor": settings["epoch_factor"],
@@ -190,7 +185,7 @@ def monitor_settings(
         "n_allowed": settings["max_trials_per_param"],
         "criterion": None if several else criterion,
         "maximize": str(getattr(base.get("hyperopt_direction"), "name", "maximize")) == "maximize",
-        "pruner": None if several else pruner,
+        "pruner": None if several else settings["pruner"],
     }
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from omegaconf import ListConfig
-
 from interface.errors import UserError
 
 
@@ -39,5 +37,4 @@ def directions_of(direction: Any) -> list[str]:
 
     :param direction: one, or several
     """
-    several = direction if isinstance(direction, list | ListConfig) else [direction]
-    return [str(one) for one in several]
+    return [str(one) for one in direction] if isinstance(direction, list) else [str(direction)]

@@ -11,11 +11,12 @@ class EarlyStopTpeSweeper(Sweeper):
     """
     Searches hyperparameters; see ``hydra_plugins/README.md``.
 
-    :param settings: see ``conf/hydra/sweeper/early_stop_tpe.yaml``
+    :param settings: not used: Hydra resolves them in a copy of the config, where the name of a
+        study that is made from the time of day may be another one
     """
 
     def __init__(self, **settings: Any) -> None:
-        self._settings = settings
+        pass
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -34,4 +35,4 @@ class EarlyStopTpeSweeper(Sweeper):
         from hydra_plugins.early_stop_tpe_sweeper._assembly import run_sweep
 
         assert self.config is not None
-        run_sweep(self._context, self._task_function, self.config, self._settings, arguments)
+        run_sweep(self._context, self._task_function, self.config, arguments)
