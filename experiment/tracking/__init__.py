@@ -7,6 +7,7 @@ slow, locked or gone, training goes on and the journal waits; ``python -m experi
 <run directory>`` sends what is left.
 """
 
+from experiment.tracking.mirrored import MirroredTracker
 from experiment.tracking.tracker import MlflowTracker, NullTracker, Tracker
 
-__all__ = ["MlflowTracker", "NullTracker", "Tracker"]
+__all__ = ["MirroredTracker", "MlflowTracker", "NullTracker", "Tracker"]
