@@ -19,6 +19,7 @@ class Episode:
     :param success: at the last step; None if the environment does not say
     :param success_ever: at any step; None if the environment does not say
     :param goal_distance: at the last step, in the env's goal unit; None without goals
+    :param goal: at the last step; empty without goals
     """
 
     episode_return: float
@@ -26,6 +27,7 @@ class Episode:
     success: bool | None
     success_ever: bool | None
     goal_distance: float | None
+    goal: tuple[float, ...] = ()
 
 
 class EpisodeRecorder(gym.Wrapper):
@@ -57,14 +59,16 @@ class EpisodeRecorder(gym.Wrapper):
         return observation, reward, terminated, truncated, info
 
     def _summary(self, observation: Any) -> Episode:
-        distance = None
+        distance, goal = None, ()
         if isinstance(observation, dict) and "desired_goal" in observation:
             difference = observation["achieved_goal"] - observation["desired_goal"]
             distance = float(np.linalg.norm(difference))
+            goal = tuple(np.ravel(observation["desired_goal"]).tolist())
         return Episode(
             episode_return=sum(self._rewards),
             length=len(self._rewards),
             success=self._successes[-1] if self._successes else None,
             success_ever=any(self._successes) if self._successes else None,
             goal_distance=distance,
+            goal=goal,
         )

@@ -5,6 +5,8 @@ A run's folder holds ``config.yaml`` (resolved), ``train.log``, ``evaluations.cs
 ``progress.csv``, ``last.zip`` and ``best_model.zip``.
 """
 
+import json
+import math
 import re
 import shlex
 import shutil
@@ -75,6 +77,26 @@ def latest_run(data_dir: Path = DATA_DIR) -> Path:
     if not checkpoints:
         raise UserError(f"there is no run with a checkpoint in {data_dir} yet")
     return max(checkpoints, key=lambda path: path.stat().st_mtime).parent.resolve()
+
+
+def best_run(env_id: str, algorithm: str | None, data_dir: Path = DATA_DIR) -> Path:
+    """
+    Find the finished run with the highest score, see ``experiment.score``.
+
+    :param env_id: of the environment: scores of different ones do not compare
+    :param algorithm: only runs of this one; None: of any
+    :param data_dir: where runs live
+    :raises UserError: if there is none
+    """
+    folder = data_dir / env_id / (algorithm or "")
+    scores = {}
+    for path in folder.rglob(RESULT):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        if (path.parent / BEST).exists() and math.isfinite(result["score"]):
+            scores[path.parent] = result["score"]
+    if not scores:
+        raise UserError(f"there is no finished run with a checkpoint in {folder} yet")
+    return max(scores, key=lambda run: scores[run]).resolve()
 
 
 def load_config(run_dir: Path) -> DictConfig:

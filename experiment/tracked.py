@@ -1,6 +1,7 @@
 """A run inside its tracker: what is told at the start, and how the run ended."""
 
 import json
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from stable_baselines3.common.base_class import BaseAlgorithm
 
@@ -55,7 +57,9 @@ def tracked(
     tags = {
         "env": cfg.env.id,
         "algorithm": cfg.algorithm_name,
+        "seed": str(cfg.seed),
         "run_dir": str(run_dir),
+        "mlflow.note.content": _note(cfg, run_dir),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": Path(sys.argv[0]).name,
     }
@@ -85,6 +89,19 @@ def tracked(
 def _run_name(cfg: DictConfig, run_dir: Path) -> str:
     """Name a run by algorithm, seed and what was changed: its folder's name without the date."""
     return f"{cfg.algorithm_name}-{run_dir.name.partition('-s')[2] or run_dir.name}"
+
+
+def _note(cfg: DictConfig, run_dir: Path) -> str:
+    """Write what MLflow shows first: what a run is, how to get it again, how to look at it."""
+    overrides = [text for text in HydraConfig.get().overrides.task if "tracking." not in text]
+    command = shlex.join(["python", "experiment/train.py", *overrides])
+    return (
+        f"**{cfg.algorithm_name} on {cfg.env.id}, seed {cfg.seed}**\n\n"
+        f"    {command}\n\n"
+        f"Test it, or film it (films are among the artifacts):\n\n"
+        f"    python experiment/evaluate.py run={run_dir} n_episodes=100\n"
+        f"    python experiment/evaluate.py run={run_dir} n_episodes=3 render=record\n"
+    )
 
 
 def _changes(cfg: DictConfig, run_dir: Path) -> dict[str, str]:

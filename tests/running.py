@@ -33,11 +33,13 @@ TINY_HER = [*TINY, "algorithm.learners.sac.buffer_size=1000"]
 
 
 @contextmanager
-def hydra_main(overrides: list[str], output_dir: Path) -> Iterator[DictConfig]:
-    """Compose the main config as ``hydra.main`` does."""
+def hydra_main(
+    overrides: list[str], output_dir: Path, config_name: str = "main"
+) -> Iterator[DictConfig]:
+    """Compose a command's config as ``hydra.main`` does."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF)):
-        cfg = compose("main", overrides=overrides, return_hydra_config=True)
+        cfg = compose(config_name, overrides=overrides, return_hydra_config=True)
         with read_write(cfg), open_dict(cfg):
             cfg.hydra.runtime.output_dir = str(output_dir)
         HydraConfig.instance().set_config(cfg)

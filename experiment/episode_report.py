@@ -1,0 +1,96 @@
+"""Say what test episodes tell: means with intervals, every goal, and two agents compared."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from envs.episode_recorder import Episode
+from util.statistics import bootstrap_interval, mean_interval, wilson_interval
+
+_MOST_MISSED = 5
+_COLUMNS = ("success", "success_ever", "episode_return", "length", "goal_distance")
+_TITLES = {
+    "success": "success at the last step",
+    "success_ever": "success at any step",
+    "episode_return": "return",
+    "length": "length",
+    "goal_distance": "final goal distance",
+}
+
+
+def report_lines(episodes: Sequence[Episode]) -> list[str]:
+    """
+    Say mean and 95 % interval of everything that the episodes tell.
+
+    :param episodes: at least one
+    """
+    lines = [f"{len(episodes)} episodes, 95 % intervals:"]
+    for column in _COLUMNS:
+        values = _known(episodes, column)
+        if values is None:
+            continue
+        low, high = (
+            wilson_interval(sum(values), len(values))
+            if column.startswith("success")
+            else mean_interval(values)
+        )
+        mean = sum(values) / len(values)
+        lines.append(f"  {_TITLES[column]:25s} {mean:8.3f}  [{low:.3f}, {high:.3f}]")
+    return lines + _missed_lines(episodes)
+
+
+def _known(episodes: Sequence[Episode], column: str) -> list[float] | None:
+    """Read a column; None if the environment does not tell it."""
+    values: list[Any] = [getattr(episode, column) for episode in episodes]
+    return None if any(value is None for value in values) else [float(value) for value in values]
+
+
+def _missed_lines(episodes: Sequence[Episode]) -> list[str]:
+    """Name the goals that were missed by most."""
+    missed = [one for one in episodes if one.success is False and one.goal_distance is not None]
+    missed.sort(key=lambda episode: -(episode.goal_distance or 0.0))
+    lines = [
+        f"  missed goal ({', '.join(f'{x:.3f}' for x in one.goal)}) by {one.goal_distance:.3f}"
+        for one in missed[:_MOST_MISSED]
+    ]
+    more = len(missed) - len(lines)
+    return [*lines, f"  and {more} more"] if more > 0 else lines
+
+
+def goal_table(episodes: Sequence[Episode]) -> str:
+    """
+    Write one row per goal, as CSV.
+
+    :param episodes: at least one; the goals of the same list are the same for every run
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    n_numbers = max(len(episode.goal) for episode in episodes)
+    writer.writerow(["episode", *(f"goal_{i}" for i in range(n_numbers)), *_COLUMNS])
+    for number, episode in enumerate(episodes):
+        values = [getattr(episode, column) for column in _COLUMNS]
+        writer.writerow([number, *episode.goal, *values])
+    return text.getvalue()
+
+
+def comparison_lines(first: Sequence[Episode], second: Sequence[Episode]) -> list[str]:
+    """
+    Compare two agents goal by goal: the difference of two means hides that goals are the same.
+
+    :param first: episodes of one agent
+    :param second: of the other, on the same goals in the same order
+    """
+    lines = ["this run minus the other, goal by goal, 95 % paired bootstrap intervals:"]
+    for column in _COLUMNS:
+        ours, theirs = _known(first, column), _known(second, column)
+        if ours is None or theirs is None:
+            continue
+        differences = np.subtract(ours, theirs)
+        low, high = bootstrap_interval([differences], lambda values: values.mean(axis=-1))
+        lines.append(
+            f"  {_TITLES[column]:25s} {differences.mean():+8.3f}  [{low:+.3f}, {high:+.3f}]"
+        )
+    return lines

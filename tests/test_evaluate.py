@@ -1,0 +1,148 @@
+"""The test of a trained agent: which run, each goal, two agents compared, a policy to take away."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from envs.episode_recorder import Episode
+from experiment.episode_report import comparison_lines, goal_table, report_lines
+from experiment.final_test import play, run_test
+from experiment.run_directory import best_run
+from interface.errors import UserError
+from tests.running import TINY, TINY_HER, hydra_main, train
+
+NAMES = ("good", "bad")
+LOAD = """
+import sys, numpy as np, stable_baselines3
+model = getattr(stable_baselines3, sys.argv[1]).load(sys.argv[2], device="cpu")
+seen = {key: np.full((1, 2), 0.3, np.float32) for key in model.observation_space}
+print(type(model).__module__, *model.predict(seen, deterministic=True)[0][0])
+assert not any(name.startswith(("baselines_ext", "experiment")) for name in sys.modules)
+"""
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs; the scores are made up, so that it is known which is best."""
+    folder = tmp_path_factory.mktemp("data")
+    for seed, (name, score) in enumerate(zip(NAMES, (0.9, 0.1), strict=True)):
+        run_dir = folder / "PointReach-v0" / "her" / name
+        train(run_dir, *TINY_HER, f"seed={seed}", "n_epochs=1")
+        result = json.loads((run_dir / "result.json").read_text())
+        (run_dir / "result.json").write_text(json.dumps(result | {"score": score}))
+    return folder
+
+
+def test(data_dir: Path, *overrides: str) -> None:
+    given = [f"data_dir={data_dir}", "n_episodes=4", *overrides]
+    with hydra_main(given, data_dir, "evaluate") as cfg:
+        run_test(cfg)
+
+
+test.__test__ = False  # type: ignore[attr-defined]
+
+
+def test_the_best_run(data_dir: Path, capsys):
+    test(data_dir, "run=best", "env=PointReach-v0", "algorithm=her")
+    assert f"{data_dir}/PointReach-v0/her/good\n" in capsys.readouterr().out
+    assert best_run("PointReach-v0", None, data_dir).name == "good"
+
+
+def test_each_goal_is_written(data_dir: Path):
+    run_dir = data_dir / "PointReach-v0/her/good"
+    test(data_dir, f"run={run_dir}")
+    with (run_dir / "test_best_model.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len({(row["goal_0"], row["goal_1"]) for row in rows}) == 4
+    mean = np.mean([float(row["goal_distance"]) for row in rows])
+    summary = json.loads((run_dir / "test_best_model.json").read_text())
+    assert summary["eval/goal_distance"] == pytest.approx(mean)
+
+
+def test_two_runs_on_the_same_goals(data_dir: Path, capsys):
+    folders = [data_dir / "PointReach-v0/her" / name for name in NAMES]
+    test(data_dir, f"run={folders[0]}", f"compare={folders[1]}")
+    assert "this run minus the other, goal by goal" in capsys.readouterr().out
+    with hydra_main([f"data_dir={data_dir}", "n_episodes=4"], data_dir, "evaluate") as cfg:
+        played = [play(cfg, folder).episodes for folder in folders]
+    assert [one.goal for one in played[0]] == [one.goal for one in played[1]]
+
+
+def episode(success: bool, distance: float) -> Episode:
+    return Episode(-10.0, 20, success, success, distance, (0.5, distance))
+
+
+def test_a_paired_interval_is_narrower_than_the_spread_of_goals():
+    hard = np.linspace(0, 10, 50)
+    first = [episode(True, float(distance)) for distance in hard]
+    second = [episode(False, float(distance) + 0.1) for distance in hard]
+    lines = comparison_lines(first, second)
+    assert lines[-1].split() == ["final", "goal", "distance", "-0.100", "[-0.100,", "-0.100]"]
+    assert lines[1].split()[-3:] == ["+1.000", "[+1.000,", "+1.000]"]
+
+
+def test_missed_goals_are_named():
+    lines = report_lines([episode(False, distance) for distance in range(1, 8)])
+    assert lines[-6:-1] == [f"  missed goal (0.500, {d:.3f}) by {d:.3f}" for d in (7, 6, 5, 4, 3)]
+    assert lines[-1] == "  and 2 more"
+    assert goal_table([episode(True, 1.0)]).splitlines()[1] == "0,0.5,1.0,True,True,-10.0,20,1.0"
+
+
+@pytest.mark.parametrize("learner", ["sac", "td3"])
+def test_plain_sb3_loads_an_export(tmp_path: Path, learner: str):
+    run_dir = tmp_path / "run"
+    overrides = [f"algorithm.layer_classes=[{learner}]", "normalize.observation=true"]
+    train(run_dir, *TINY, *overrides, "n_epochs=1")
+    path = tmp_path / "policy.zip"
+    given = [f"run={run_dir}", f"export={path}", "n_episodes=1"]
+    with hydra_main(given, tmp_path, "evaluate") as cfg:
+        run_test(cfg)
+        model = play(cfg, run_dir).model
+    assert (tmp_path / "policy.vecnormalize.pkl").exists()
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, learner.upper(), str(path)],
+        cwd=tmp_path,
+        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    module, *action = done.stdout.split()
+    assert module.startswith("stable_baselines3.")
+    keys = ("observation", "achieved_goal", "desired_goal")
+    seen = {key: np.full((1, 2), 0.3, np.float32) for key in keys}
+    expected = model.predict(seen, deterministic=True)[0][0]
+    assert np.array(action, float) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["run=best"], "run=best needs env="),
+        (["run=best", "env=FetchReach-v4"], "there is no finished run with a checkpoint in"),
+        (["run=best", "env=PointReach-v0", "algorithm=sac"], "there is no finished run"),
+        (["compare=nonsense"], "there is no run 'nonsense'"),
+        (["run=0123456789abcdef0123456789abcdef"], "has the MLflow run id"),
+        (["export=policy"], "must end in .zip"),
+        (["export=nowhere/policy.zip"], "there is no folder nowhere"),
+    ],
+)
+def test_wrong_input(data_dir: Path, overrides: list[str], sentence: str):
+    with pytest.raises(UserError, match=sentence):
+        test(data_dir, *overrides)
+
+
+def test_runs_on_different_environments_do_not_compare(data_dir: Path, tmp_path: Path):
+    other = tmp_path / "other"
+    other.mkdir()
+    config = (data_dir / "PointReach-v0/her/bad/config.yaml").read_text()
+    (other / "config.yaml").write_text(config.replace("PointReach-v0", "FetchReach-v4"))
+    with pytest.raises(UserError, match="cannot be compared with one on FetchReach-v4"):
+        test(data_dir, f"compare={other}")
