@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Checks of this repository: ./run_testing.sh -t lint|unit|ci
+# Checks of this repository: ./run_testing.sh -t lint|unit|ci|browser
 #   lint  format, lint, types, shell, spelling        unit  the fast tests        ci  both
+#   browser  mlflow ui in Chromium, with screenshots in data/screenshots
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
-usage() { sed -n '2,3s/^# //p' "$0"; }
+usage() { sed -n '2,4s/^# //p' "$0"; }
 
 lint() {
     local status=0
@@ -17,6 +18,19 @@ lint() {
 }
 
 unit() { python -m pytest -n "$(python -c 'import os; print(os.cpu_count())')" -m "not slow"; }
+
+# Selenium gets an environment of its own, which also sees the packages of this one.
+browser() {
+    local venv=data/browser-venv sites='import site; print(site.getsitepackages()[0])'
+    if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null; then
+        echo "skipped: no Chromium; apt-get install chromium chromium-driver"
+        return 0
+    fi
+    [ -x $venv/bin/python ] || python -m venv $venv || return 1
+    $venv/bin/python -m pip install --quiet -r tests/requirements-browser.txt || return 1
+    python -c "$sites" >"$($venv/bin/python -c "$sites")/subgoal.pth"
+    $venv/bin/python -m pytest tests/test_browser.py
+}
 
 kind=ci
 while getopts "t:h" option; do
@@ -36,8 +50,9 @@ case $kind in
     lint) lint ;;
     unit) unit ;;
     ci) lint && unit ;;
+    browser) browser ;;
     *)
-        echo "run_testing.sh: unknown -t $kind; known: lint, unit, ci" >&2
+        echo "run_testing.sh: unknown -t $kind; known: lint, unit, ci, browser" >&2
         exit 2
         ;;
 esac

@@ -18,7 +18,8 @@ def main(cfg: DictConfig) -> None:
     """Run the command; MLflow and Comet are imported only now, so that ``--help`` is quick."""
     from experiment.mirroring.command import mirror
 
-    os.nice(19)  # a mirror never takes the processor from a trainer
+    if cfg.trainer is not None:
+        os.nice(19)  # a mirror never takes the processor from a trainer
     with user_errors_end_the_command():
         mirror(cfg)
 

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 # A folder name shows what was changed, unless another part of the path says so already.
-_SAID_ELSEWHERE = re.compile(r"(env|algorithm|seed|data_dir|restore|tracking\.uri|hydra\..*)=")
+_SAID_ELSEWHERE = re.compile(r"(env|algorithm|seed|data_dir|restore|tracking\.\w+|hydra\..*)=")
 _MAX_LENGTH = 120
 
 

@@ -39,7 +39,8 @@ def mirror_command(folder: Path, *overrides: str) -> list[str]:
 
 
 def mirror(folder: Path, *overrides: str, **env: str) -> tuple[int, str]:
-    done = command(*mirror_command(folder, *overrides), env={"HOME": str(folder), **env})
+    home = {"HOME": str(folder), **env}
+    done = command(*mirror_command(folder, *overrides), env=home, timeout=600)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -174,6 +175,7 @@ def test_news_by_step_and_time():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_twenty_kills_lose_and_double_nothing(tmp_path: Path, store: list[str]):
     client = make_runs(tmp_path, 20, n_points=50)
     moments = random.Random(1)
@@ -287,6 +289,7 @@ def expected_points(client: MlflowClient) -> Counter:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_an_upload(tmp_path: Path, store: list[str], comet: Comet):
     client = make_runs(tmp_path, 2)
     code, text = mirror(tmp_path, **{**comet.env, "COMET_API_KEY": "wrong"})
@@ -304,7 +307,7 @@ def test_an_upload(tmp_path: Path, store: list[str], comet: Comet):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("fails_as", ["reset", "500"])
 def test_an_upload_that_breaks_off_goes_on(
     tmp_path: Path, store: list[str], comet: Comet, fails_as: str
@@ -322,6 +325,7 @@ def test_an_upload_that_breaks_off_goes_on(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_comet_that_hangs_is_given_up(tmp_path: Path, store: list[str], comet: Comet):
     make_runs(tmp_path, 1)
     comet.delay_seconds = 60.0
@@ -331,6 +335,7 @@ def test_a_comet_that_hangs_is_given_up(tmp_path: Path, store: list[str], comet:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_key_is_nowhere(tmp_path: Path, store: list[str], comet: Comet):
     """Neither the key of the environment nor that of the config shows, whatever happens."""
     make_runs(tmp_path, 1)
@@ -349,6 +354,7 @@ def test_the_key_is_nowhere(tmp_path: Path, store: list[str], comet: Comet):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_run_starts_its_mirror(tmp_path: Path, store: list[str], monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     overrides = [text for text in TINY_HER if text != "tracking=none"]
