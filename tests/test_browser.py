@@ -128,9 +128,14 @@ def test_the_experiment_opens_at_its_runs(address: str, browser: Any, store: Any
 
 def open_sweep(browser: Any) -> None:
     """Click the plus sign before the name of the sweep's run."""
-    row = "//div[contains(@class,'ag-row')][.//a[text()='sweep']]"
-    cell = f"{row}//div[contains(@col-id,'Run Name')]//button"
-    wait_for(lambda: browser.find_element("xpath", cell).click() or True)
+    script = """
+        const cells = [...document.querySelectorAll("[role='gridcell']")];
+        const named = cells.filter(cell => cell.textContent.trim() === "sweep");
+        const button = named.map(cell => cell.querySelector("button")).find(found => found);
+        if (button) button.click();
+        return Boolean(button);
+    """
+    wait_for(lambda: browser.execute_script(script))
 
 
 def test_trials_are_nested_below_their_sweep(address: str, browser: Any, store: Any):

@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from interface.resolvers import REPOSITORY
 from tests.running import command
@@ -82,10 +83,19 @@ def python_arguments(words: list[str], data_dir: str, tmp_path: Path, *, long: b
         return [*words, "--data-dir", data_dir]
     if script == "experiment/evaluate.py":
         few = [re.sub(r"n_episodes=\d+", "n_episodes=2", word) for word in words]
-        return [*few, f"data_dir={data_dir}", "render.n_episodes=1"]
+        kept = [re.sub(r"export=.*", f"export={tmp_path}/policy.zip", word) for word in few]
+        return [*kept, f"data_dir={data_dir}", "render.n_episodes=1"]
+    if script == "experiment/plot.py":
+        return [*words, f"data_dir={data_dir}", f"output_dir={tmp_path}"]
+    if script == "experiment/comet_mirror.py":
+        client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+        client.set_terminated(client.create_run("0").info.run_id)
+        return [*words, f"uri=sqlite:///{tmp_path}/mlflow.db", f"archive_dir={tmp_path}/comet"]
     if "restore=latest" in words:
         return ["experiment/train.py", "restore=latest", "n_epochs=2", f"data_dir={data_dir}"]
     isolated = [f"data_dir={tmp_path}", f"tracking.uri=sqlite:///{tmp_path}/mlflow.db"]
+    if "tracking=mlflow_comet" in words:
+        isolated.append(f"tracking.comet_archive_dir={tmp_path}/comet")
     if long:
         return [*words, *isolated, "--cfg", "job", "--resolve"]
     return [*words, *isolated, *small_buffer(words), *TINY_RUN]

@@ -42,7 +42,7 @@ _LOOK: Any = {
 
 def write_figure(panels: Panels, labels: Sequence[str], x: str, paths: Sequence[Path]) -> None:
     """
-    Draw a grid of pictures: a row per metric, a column per environment.
+    Draw a grid of pictures: a row per metric and a column per environment if there are several.
 
     :param panels: curves by environment and metric
     :param labels: all groups, which fixes their colours
@@ -88,10 +88,10 @@ def draw_figure(panels: Panels, labels: Sequence[str], x: str) -> Figure:
 def _shape(panels: Panels) -> tuple[int, int]:
     n_metrics = len({metric for _, metric in panels})
     n_envs = len(panels) // n_metrics
-    if n_metrics > 1:
+    if n_metrics > 1 and n_envs > 1:
         return n_metrics, n_envs
-    n_columns = min(n_envs, _MOST_COLUMNS)
-    return -(-n_envs // n_columns), n_columns
+    n_columns = min(len(panels), _MOST_COLUMNS)
+    return -(-len(panels) // n_columns), n_columns
 
 
 def _draw_curve(axes: Axes, curve: Curve, index: int) -> Artist:
@@ -109,7 +109,7 @@ def _draw_curve(axes: Axes, curve: Curve, index: int) -> Artist:
     if not full.all():
         axes.plot(curve.x, np.where(full, np.nan, curve.centre), linewidth=0.8, **style)
     axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=BAND_OPACITY, linewidth=0)
-    if len(curve.ends) > 1:
+    if np.ptp(curve.ends[:, 0]) > 0:
         places, values = curve.ends.T
         axes.scatter(places, values, marker="|", s=30, color=colour, linewidths=1, zorder=3)
     return line
