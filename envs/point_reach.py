@@ -86,6 +86,7 @@ class PointReach(gym.Env):
         axis = np.linspace(-1, 1, size)
         pixels = np.stack(np.meshgrid(axis, -axis), axis=-1)
         image = np.full((size, size, 3), 255, np.uint8)
+        image[[0, -1]] = image[:, [0, -1]] = 160
         image[self._distance(pixels, self._goal) <= self.distance_threshold] = (140, 200, 140)
         for marker in self._markers:
             near = self._distance(pixels, marker.position[:2]) <= 0.06
