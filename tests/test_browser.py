@@ -127,15 +127,22 @@ def test_the_experiment_opens_at_its_runs(address: str, browser: Any, store: Any
 
 
 def open_sweep(browser: Any) -> None:
-    """Click the plus sign before the name of the sweep's run."""
+    """Click the plus sign before the name of the sweep's run; MLflow remembers open ones."""
     script = """
         const cells = [...document.querySelectorAll("[role='gridcell']")];
-        const named = cells.filter(cell => cell.textContent.trim() === "sweep");
+        const named = cells.filter(cell => cell.textContent.trim().endsWith("sweep"));
         const button = named.map(cell => cell.querySelector("button")).find(found => found);
         if (button) button.click();
         return Boolean(button);
     """
-    wait_for(lambda: browser.execute_script(script))
+
+    def opened() -> bool:
+        if "trial-" not in text_of(browser):
+            browser.execute_script(script)
+            time.sleep(3)
+        return "trial-" in text_of(browser)
+
+    wait_for(opened)
 
 
 def test_trials_are_nested_below_their_sweep(address: str, browser: Any, store: Any):
@@ -172,8 +179,9 @@ def test_a_search_by_parameter_finds_its_run(address: str, browser: Any, store: 
     wanted = "params.%60algorithm.gamma%60%20%3D%20%220.91%22"
     browser.get(f"{address}#/experiments/{store[1]['experiment']}/runs?searchFilter={wanted}")
     wait_for(lambda: "2 matching runs" in text_of(browser))
+    time.sleep(3)  # the rows come after their number
     open_sweep(browser)
-    wait_for(lambda: "trial-1" in text_of(browser))
+    assert "trial-1" in text_of(browser)
     assert "trial-0" not in text_of(browser)
     assert "her-1-filmed" not in text_of(browser)
     keep(browser, "search")
