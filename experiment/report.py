@@ -90,6 +90,7 @@ def write_result(run_dir: Path, result: TrialResult, model: BaseAlgorithm, secon
     :param seconds: that this start of the run took
     """
     content = vars(result) | {
+        "score": result.score,
         "status": result.status.value,
         "seconds": round(seconds, 1),
         "weights_sha256": weights_digest(model),

@@ -40,7 +40,7 @@ WRONG = [
     (["algorithm.layer_classes=[]"], "layer_classes is empty"),
     (["algorithm.goal_selection_strategy=futur"], "did you mean future?"),
     (["algorithm.layer_classes=[dqn]"], "dqn needs a Discrete action space, got Box"),
-    (["algorithm=dqn"], "what fits: algorithm=ddpg, her, ppo, sac, td3, tqc"),
+    (["algorithm=dqn"], "what fits: algorithm=ddpg, hac, her, ppo, sac, td3, tqc"),
     (["env=CartPole-v1"], "needs Dict observations with observation, achieved_goal"),
     (["env=CartPole-v1", "algorithm=sac"], "what fits: algorithm=dqn, ppo"),
     (["env=HumanoidStandup-v5", "algorithm=sac"], "reports no success"),
@@ -91,7 +91,7 @@ def test_help_lists_what_exists():
     done = command("experiment/train.py", "--help")
     assert done.returncode == 0
     for name in (
-        "algorithm: ddpg, dqn, her",
+        "algorithm: ddpg, dqn, hac, her",
         "FetchReach-v4",
         "FrankaKitchen-v1",
         "restore=latest",
