@@ -127,9 +127,12 @@ def write_config(cfg: DictConfig, run_dir: Path) -> None:
         return
     # Hydra reads this file when the run is continued, and checks changes against the schema.
     header = f"# {shlex.join(sys.argv)}\ndefaults:\n- main_schema\n- _self_\n"
-    alone = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "search_space"])
-    alone.trial_monitor = {"_target_": _NO_MONITOR}  # whoever runs it again is not the search
-    atomic_write_text(run_dir / CONFIG, header + OmegaConf.to_yaml(alone, resolve=True))
+    # resolved in place: a copy would draw another seed
+    content = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
+    assert isinstance(content, dict)
+    content.pop("search_space", None)
+    content["trial_monitor"] = {"_target_": _NO_MONITOR}  # whoever runs it again is no search
+    atomic_write_text(run_dir / CONFIG, header + OmegaConf.to_yaml(OmegaConf.create(content)))
 
 
 @contextmanager
