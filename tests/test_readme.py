@@ -104,7 +104,8 @@ def python_arguments(words: list[str], data_dir: str, tmp_path: Path, *, long: b
     if "tracking=mlflow_comet" in words:
         isolated.append(f"tracking.comet_archive_dir={tmp_path}/comet")
     if long:
-        return [*words, *isolated, "--cfg", "job", "--resolve"]
+        composed = [word for word in words if word not in ("--multirun", "--plan")]
+        return [*composed, *isolated, "--cfg", "job", "--resolve"]
     return [*words, *isolated, *small_buffer(words), *TINY_RUN]
 
 

@@ -141,8 +141,8 @@ SLOW = ("hydra.sweeper.n_trials=1000", "epoch_seconds=0.1")
 
 def test_a_study_is_named_after_its_folder(tmp_path: Path):
     task = (APP, "--multirun", "x=interval(0,1)", "epoch_seconds=0.3", "hydra.sweeper.n_trials=3")
-    folder = "hydra.sweep.dir=" + str(tmp_path) + "/${sweep_name:${hydra.sweeper.study_name}}"
-    done = command(*task, folder)
+    name = "${sweep_name:${oc.select:hydra.sweeper.study_name,null}}"
+    done = command(*task, f"hydra.sweep.dir='{tmp_path}/{name}'")
     assert done.returncode == 0, done.stderr
     (sweep_dir,) = tmp_path.iterdir()
     assert len(study(sweep_dir, sweep_dir.name).trials) == 3
