@@ -60,7 +60,7 @@ case $kind in
     unit) unit ;;
     ci) lint && unit && python -m experiment.testing -t function --ci "${matrix[@]}" ;;
     function | performance) python -m experiment.testing -t "$kind" "${matrix[@]}" ;;
-    faults) python -m pytest tests/faults -m "slow or not slow" "${matrix[@]}" ;;
+    faults) python -m pytest -m faults "${matrix[@]}" ;;
     browser) browser ;;
     *)
         echo "run_testing.sh: unknown -t $kind; known: lint, unit, ci, function, performance," \

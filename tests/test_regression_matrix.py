@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -43,7 +44,7 @@ ROW = {
 YES, NO = Verdict(passed=True, message="good"), Verdict(passed=False, message="bad")
 
 
-def write_row(folder: Path, name: str = "row", **changes: object) -> Path:
+def write_row(folder: Path, name: str = "row", **changes: Any) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     content = {key: value for key, value in (ROW | changes).items() if value is not None}
     path = folder / f"{name}.yaml"
@@ -118,7 +119,7 @@ def test_no_more_seeds_run_than_may_be_needed(
         ({"measured": [4, 3]}, "seeds that passed"),
     ],
 )
-def test_a_row_that_is_wrong(tmp_path: Path, changes: dict[str, object], said: str) -> None:
+def test_a_row_that_is_wrong(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError, match=said):
         read_row(write_row(tmp_path, **changes))
 
@@ -245,6 +246,7 @@ def test_a_metric_that_was_renamed(tmp_path: Path) -> None:
     assert "did you mean eval/success_rates" in verdict.message
 
 
+@pytest.mark.faults(2)
 def test_rows_pass_fail_and_run_out_of_time(tmp_path: Path) -> None:
     rows = [
         make_row(tmp_path / "good", "pass", n_seeds=3, required=2),
@@ -270,6 +272,7 @@ def test_seeds_that_are_no_longer_needed_are_ended(tmp_path: Path) -> None:
     assert time.monotonic() - begun < 30
 
 
+@pytest.mark.faults(1)
 def test_a_killed_child_is_started_once_more(tmp_path: Path) -> None:
     marks = tmp_path / "marks"
     code = f"import os; open({str(marks)!r}, 'a').write('x'); os.kill(os.getpid(), 9)"
@@ -282,6 +285,7 @@ def test_a_killed_child_is_started_once_more(tmp_path: Path) -> None:
 RUNNER = """
 import sys; sys.path.insert(0, {root!r})
 from pathlib import Path
+from typing import Any
 from tests.test_regression_matrix import make_row, run_rows
 code = ("import os, sys, time; p = {marks!r}; open(p, 'a').write('x')\\n"
         "time.sleep(0.2 if len(open(p).read()) < 3 else 2)")
@@ -289,6 +293,7 @@ run_rows([make_row(Path({folder!r}), code, n_seeds=4, required=4)], n_slots=1)
 """
 
 
+@pytest.mark.faults(1)
 def test_a_killed_matrix_goes_on(tmp_path: Path) -> None:
     marks, folder = tmp_path / "marks", tmp_path / "matrix"
     root = str(Path(__file__).parents[1])
@@ -307,6 +312,7 @@ def test_a_killed_matrix_goes_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="children outlive a killed parent elsewhere")
+@pytest.mark.faults(1)
 def test_children_do_not_outlive_a_killed_matrix(tmp_path: Path) -> None:
     pid_file, folder = tmp_path / "pid", tmp_path / "matrix"
     inner = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
