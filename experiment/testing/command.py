@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace, console: Console) -> int:
     pool, n_slots, interval = _slots(options, console)
     code, settings = code_fingerprint(), load_settings()
-    folder = options.output / options.kind / code
+    folder = options.output.resolve() / options.kind / code
     rows, left_out = _selection(options, settings).split(_rows(options, settings, folder), n_slots)
     history = History(options.uri, options.kind, code) if options.uri else None
     if options.fresh:
