@@ -35,7 +35,13 @@ def commands_of(path: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
 
 
-COMMANDS = sorted({line for path in READMES for line in commands_of(path)})
+def without_seed(line: str) -> str:
+    """What tells a command from others: neither its seed nor its comment, unless that says long."""
+    text, _, comment = line.partition("#")
+    return re.sub(r" seed=\d+", "", text).strip() + (" # long" if "long" in comment else "")
+
+
+COMMANDS = sorted({without_seed(line) for path in READMES for line in commands_of(path)})
 
 
 def small_buffer(arguments: list[str]) -> list[str]:
