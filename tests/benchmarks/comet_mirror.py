@@ -96,7 +96,7 @@ def compare(folder: Path) -> None:
     for found in runs:
         messages = archived[found.info.run_id]
         points, tags = points_of(client, found), others_in(messages)
-        pairs = {
+        pairs: dict[str, tuple[dict, dict]] = {
             "metric points": (points, points_in(messages)),
             "params": (found.data.params, params_in(messages)),
             "tags": (found.data.tags, {key: tags.get(key) for key in found.data.tags}),
