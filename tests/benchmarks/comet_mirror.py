@@ -13,7 +13,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import psutil
@@ -158,17 +157,15 @@ def trial_seconds(tracking: str, n_trials: int, comet: Comet) -> list[float]:
             for found in runs
             if "mlflow.parentRunId" in found.data.tags
         ]
-        wait_for_mirrors(folder)
+        end_mirrors(folder)
         return seconds
 
 
-def wait_for_mirrors(folder: Path) -> None:
-    """Let the mirrors end before their folder goes, and before the next sweep is timed."""
-    while any(
-        str(folder) in " ".join(one.info["cmdline"] or [])
-        for one in psutil.process_iter(["cmdline"])
-    ):
-        time.sleep(0.5)
+def end_mirrors(folder: Path) -> None:
+    """End the mirrors of a sweep before the next one is timed."""
+    for process in psutil.process_iter(["cmdline"]):
+        if f"uri=sqlite:///{folder}/mlflow.db" in " ".join(process.info["cmdline"] or []):
+            process.kill()
 
 
 def main() -> None:
