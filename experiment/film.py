@@ -86,7 +86,7 @@ class Film:
         try:
             self._writer.append_data(picture)
         except (StopIteration, OSError) as error:
-            raise RuntimeError(f"ffmpeg does not write {self._path}: {error!r}") from error
+            raise RuntimeError(f"ffmpeg cannot be run, or cannot write {self._path}") from error
         self.n_frames += 1
 
     def close(self) -> None:

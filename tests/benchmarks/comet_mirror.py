@@ -144,7 +144,7 @@ def trial_seconds(tracking: str, n_trials: int, comet: Comet) -> list[float]:
         seeds = ",".join(map(str, range(n_trials)))
         sweep = ["--multirun", "hydra/sweeper=basic", "hydra/launcher=joblib"]
         options = ["hydra.launcher.n_jobs=2", "n_parallel_runs=2", f"hydra.sweep.dir={folder}/s"]
-        length = [f"seed={seeds}", "n_epochs=8", "early_stop_threshold=1.1"]
+        length = [f"seed={seeds}", "n_epochs=6", "early_stop_threshold=1.1"]
         chosen = [f"tracking={tracking}", *store(folder)]
         if tracking == "mlflow_comet":
             chosen.append(f"tracking.comet_interval_minutes={INTERVAL_MINUTES}")
