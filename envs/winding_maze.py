@@ -1,11 +1,13 @@
 """A maze whose goals lie around several corners: a toy for learners that plan ahead."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from envs.markers import Marker
 from envs.point_reach import Observation
 
 LAYOUTS = {
@@ -14,6 +16,8 @@ LAYOUTS = {
     "snake": ("....", ".###", "....", "###.", "....", ".###", "....", "###.", "S..."),
 }
 """Unit cells, the highest row first: S holds the start, # is wall."""
+
+_CELL = 64  # pixels
 
 
 class WindingMaze(gym.Env):
@@ -54,6 +58,7 @@ class WindingMaze(gym.Env):
         )
         self.action_space = spaces.Box(-1, 1, (2,), np.float32)
         self._position = self._goal = np.zeros(2)
+        self._markers: Sequence[Marker] = ()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -88,17 +93,30 @@ class WindingMaze(gym.Env):
         return (distance <= self.distance_threshold).astype(np.float32) - 1
 
     def render(self) -> np.ndarray:
-        """Draw the walls, the goal's disc and the point, 32 pixels per cell."""
-        axes = [(np.arange(32 * n) + 0.5) / 32 for n in self._cells.shape]
+        """Draw the walls, the goal's disc, markers and the point, 64 pixels per cell."""
+        axes = [(np.arange(_CELL * n) + 0.5) / _CELL for n in self._cells.shape]
         points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-        image = np.full((*points.shape[:2], 3), 255, np.uint8)
-        image[np.kron(~self._is_free, np.ones((32, 32))) == 1] = (90, 90, 90)
+        image = np.full((*points.shape[:2], 3), 240, np.uint8)
+        image[np.kron(~self._is_free, np.ones((_CELL, _CELL))) == 1] = (90, 90, 90)
         for centre, radius, colour in (
             (self._goal, self.distance_threshold, (140, 200, 140)),
+            *(
+                (marker.position[:2], 0.2, 255 * np.array(marker.colour))
+                for marker in self._markers
+            ),
             (self._position, 0.1, (30, 60, 160)),
         ):
             image[np.linalg.norm(points - centre, axis=-1) <= radius] = colour
+        self._markers = ()
         return np.ascontiguousarray(image.transpose(1, 0, 2)[::-1])
+
+    def show_markers(self, markers: Sequence[Marker]) -> None:
+        """
+        Draw markers in the next picture.
+
+        :param markers: their third coordinate has no meaning here
+        """
+        self._markers = markers
 
     def _place(self, cells: np.ndarray) -> np.ndarray:
         """Draw a place in one of the cells."""

@@ -8,7 +8,7 @@ import gymnasium as gym
 import imageio
 import numpy as np
 from omegaconf import DictConfig
-from PIL import Image
+from PIL import Image, ImageOps
 
 from experiment.film_strip import FilmStrip, StepNumbers
 
@@ -74,7 +74,8 @@ class Film:
         size = (self._render.width, self._render.height)
         if frame.shape[1::-1] == size:
             return frame
-        return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS))
+        picture = Image.fromarray(frame)
+        return np.asarray(ImageOps.pad(picture, size, Image.Resampling.LANCZOS, color="white"))
 
     def _hold_end(self) -> None:
         if self._writer is not None:
@@ -85,7 +86,7 @@ class Film:
         try:
             self._writer.append_data(picture)
         except (StopIteration, OSError) as error:
-            raise RuntimeError(f"ffmpeg does not write {self._path}: {error!r}") from error
+            raise RuntimeError(f"ffmpeg cannot be run, or cannot write {self._path}") from error
         self.n_frames += 1
 
     def close(self) -> None:

@@ -83,7 +83,8 @@ class FilmStrip:
                 ]
             else:
                 values = [getattr(step, metric) for step in steps]
-                rows.append((metric.replace("_", " "), values, _LINE))
+                if any(value is not None for value in values):  # no critics: no q
+                    rows.append((metric.replace("_", " "), values, _LINE))
         return rows
 
     def _draw_row(

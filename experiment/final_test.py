@@ -71,6 +71,8 @@ def run_test(cfg: DictConfig) -> None:
         written += [] if film is None else [film]
     for path in written:
         _say(f"written: {path}")
+    if tested.cfg.render.mode == "record" and film is None:
+        raise UserError("the test is done, but there is no film; the reason is above")
 
 
 def _run_of(cfg: DictConfig, reference: str) -> Path:

@@ -1,7 +1,7 @@
 """Where SB3's logger writes: progress.csv, TensorBoard, the tracker, and this process's memory."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 from stable_baselines3.common.logger import KVWriter, Logger, make_output_format
 
@@ -32,7 +32,7 @@ class TrackerOutput(KVWriter):
         numbers = {
             key: float(value)
             for key, value in key_values.items()
-            if not isinstance(value, bool | str) and hasattr(value, "__float__")
+            if not isinstance(value, bool | str) and isinstance(value, SupportsFloat)
         }
         self.latest |= numbers
         self._tracker.log_metrics(numbers, step)

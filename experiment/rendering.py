@@ -15,6 +15,7 @@ from experiment.film import FORMATS, Film
 from experiment.film_strip import METRICS
 from experiment.random_state import random_state, set_random_state
 from interface.errors import unknown_name
+from interface.learner import MeasuresEvaluations
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def render_episodes(
 
 def _forget(model: BaseAlgorithm) -> None:
     """Drop what an agent has counted of the film's episodes: they are no evaluation."""
-    if hasattr(model, "evaluation_metrics"):
+    if isinstance(model, MeasuresEvaluations):
         model.evaluation_metrics()
 
 

@@ -84,3 +84,10 @@ def test_any_registered_id_needs_no_yaml(tmp_path: Path):
     with hydra_main(["env=FetchReachDense-v4"], tmp_path) as cfg:
         assert cfg.env.id == "FetchReachDense-v4"
         assert cfg.env.n_envs == 1
+
+
+@pytest.mark.parametrize(
+    "path", sorted((CONF / "hydra").glob("*_logging/*.yaml")), ids=lambda path: path.stem
+)
+def test_no_log_laments_that_opengl_lacks_an_accelerator(path: Path):
+    assert OmegaConf.load(path).loggers.OpenGL.level == "WARNING"

@@ -69,7 +69,7 @@ def test_a_film(tmp_path: Path, suffix: str):
     height, width, _ = frames[0].shape
     assert (width, height) == (320, 480 + 22 * 6 + 6)
     shown = np.abs(frames[0][:480, :, :3].astype(int) - ORANGE).max(axis=-1) < 40
-    assert np.argwhere(shown).mean(axis=0) == pytest.approx([120, 240], abs=5)
+    assert np.argwhere(shown).mean(axis=0) == pytest.approx([160, 240], abs=5)
     assert model.n_decisions == 0
 
 
@@ -158,4 +158,5 @@ def test_the_strip_has_a_row_per_metric_and_layer():
     strip = FilmStrip(["success", "subgoal_reached", "q"], 300, 10)
     steps = [StepNumbers(False, 0.5, [True, False], 0.1), StepNumbers(True, None, [], None)]
     assert strip.draw("title", steps, 2).shape == (22 * 5 + 6, 300, 3)
-    assert strip.draw("title", [], 0).shape == (22 * 3 + 6, 300, 3)
+    alone = [StepNumbers(True, None, [], None)]
+    assert strip.draw("no critics", alone, 0).shape == (22 * 2 + 6, 300, 3)

@@ -8,6 +8,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import envs  # noqa: F401
+from envs.markers import Marker, show_markers
 
 PAPER = ("InvertedPendulumGoal-v0", "UR5Reacher-v0", "AntReacher-v0", "AntFourRooms-v0")
 
@@ -107,6 +108,10 @@ def test_walls_of_the_maze(start, action, end):
 def test_the_maze_is_drawn_and_has_no_other_layouts():
     env = made("WindingMaze-v0", render_mode="rgb_array")
     env.reset(seed=0)
-    assert env.render().shape == (160, 128, 3)
+    plain = env.render()
+    assert plain.shape == (320, 256, 3)
+    assert show_markers(env, [Marker(np.array([0.5, 0.5, 0.0]), (1.0, 0.0, 0.0))])
+    assert (env.render()[288, 32] == [255, 0, 0]).all()
+    assert (env.render() == plain).all()
     with pytest.raises(ValueError, match="layout must be one of u, z, snake, got 'x'"):
         made("WindingMaze-v0", layout="x")

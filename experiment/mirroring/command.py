@@ -1,5 +1,6 @@
 """The story of a mirror: find runs, write what is new into archives, upload them."""
 
+import os
 import shutil
 import tempfile
 import time
@@ -32,6 +33,7 @@ def mirror(cfg: DictConfig) -> None:
     :raises UserError: if there is nothing to mirror, or no way to do it
     """
     check(cfg)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     key = find_key() if cfg.upload in ("auto", True) else None
     if cfg.upload is True and key is None:
         raise UserError("upload=true needs a key in ~/.comet.config or in COMET_API_KEY")

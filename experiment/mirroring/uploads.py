@@ -16,7 +16,7 @@ from interface.resolvers import REPOSITORY
 
 _KEY = "COMET_API_KEY"
 _CONFIG = Path("~/.comet.config")
-_DONE, _FAILED, _WRONG_KEY = 0, 1, 3
+_DONE, _FAILED, _WRONG_KEY, _NO_WORKSPACE = 0, 1, 3, 4
 _MOST_FAILURES = 3  # in a row; then Comet is taken for gone
 
 
@@ -40,7 +40,7 @@ def upload(run_ids: Sequence[str], cfg: DictConfig, key: str) -> None:
     :param run_ids: of the runs
     :param cfg: of ``conf/comet_mirror.yaml``
     :param key: of Comet
-    :raises UserError: if Comet refuses the key
+    :raises UserError: if Comet refuses the key or does not know the workspace
     """
     folder = Path(cfg.archive_dir)
     n_done = n_failures = 0
@@ -82,6 +82,8 @@ def _upload(archive: Path, cfg: DictConfig, key: str) -> str | None:
         return f"no answer within {cfg.upload_timeout_minutes} minutes"
     if done.returncode == _WRONG_KEY:
         raise UserError("Comet refuses the key of ~/.comet.config or COMET_API_KEY")
+    if done.returncode == _NO_WORKSPACE:
+        raise UserError(f"Comet has no workspace {cfg.workspace} that this key may use")
     said = (done.stdout + done.stderr).replace(key, "***").strip().splitlines()
     return None if done.returncode == _DONE else (said or ["no reason given"])[-1]
 
@@ -112,7 +114,7 @@ def main(archive: str, workspace: str | None = None) -> int:
     """
     errors = _Errors()
     logging.getLogger("comet_ml").addHandler(errors)
-    from comet_ml.exceptions import InvalidAPIKey
+    from comet_ml.exceptions import InvalidAPIKey, InvalidWorkspace
     from comet_ml.offline import upload_single_offline_experiment
 
     try:
@@ -121,6 +123,8 @@ def main(archive: str, workspace: str | None = None) -> int:
         )
     except InvalidAPIKey:
         return _WRONG_KEY
+    except InvalidWorkspace:
+        return _NO_WORKSPACE
     except Exception as error:  # noqa: BLE001 (Comet, its libraries and the network fail in many ways)
         errors.messages.append(f"{type(error).__name__}: {error}")
         done = False

@@ -81,5 +81,7 @@ class MirroredTracker(MlflowTracker):
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for the run
+                # Ctrl-C is for the run. In a session of its own, its low priority would not count:
+                # Linux shares processors between sessions first.
+                process_group=0,
             )
