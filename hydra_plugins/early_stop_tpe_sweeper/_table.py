@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table as RichTable
 
-from hydra_plugins.early_stop_tpe_sweeper._ledger import CANDIDATE, Ledger
+from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
+from hydra_plugins.early_stop_tpe_sweeper._records import CANDIDATE
 from hydra_plugins.early_stop_tpe_sweeper._rules import Race, Verdict
 from hydra_plugins.early_stop_tpe_sweeper._sweep import Sweep
 
