@@ -263,7 +263,7 @@ def test_a_broken_environment_leaves_no_run(
     ],
 )
 def test_a_url_with_a_password_is_refused(uri: str):
-    with pytest.raises(UserError, match="holds a password.*PGPASSWORD") as caught:
+    with pytest.raises(UserError, match=r"holds a password.*PGPASSWORD") as caught:
         connect(uri)
     assert "cret" not in str(caught.value)
 

@@ -15,7 +15,14 @@ import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    PendingRollbackError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 from sqlalchemy.pool import NullPool
 
 from interface.errors import UserError
@@ -139,7 +146,7 @@ def patiently(call: Callable[[], T], patience_seconds: float) -> T:
     while True:
         try:
             result = call()
-        except (StorageInternalError, DBAPIError) as error:
+        except (StorageInternalError, SQLAlchemyError) as error:
             if patience_seconds == 0.0 or not _is_away(error):
                 raise
             if time.monotonic() - started >= patience_seconds:
@@ -162,6 +169,8 @@ def patiently(call: Callable[[], T], patience_seconds: float) -> T:
 def _is_away(error: Exception) -> bool:
     """Tell whether a database may answer later: it restarts, the network is down, a deadlock."""
     cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    if isinstance(cause, PendingRollbackError):  # Optuna asks once more on a lost connection
+        return True
     if not isinstance(cause, DBAPIError) or _REFUSED.search(str(cause)):
         return False
     return isinstance(cause, OperationalError) or cause.connection_invalidated
