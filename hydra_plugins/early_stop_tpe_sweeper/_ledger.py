@@ -30,6 +30,7 @@ from hydra_plugins.early_stop_tpe_sweeper._records import (
     WORKER,
     candidate_of,
     candidates_of,
+    is_contender,
 )
 from hydra_plugins.early_stop_tpe_sweeper._rules import Candidate, Race
 from interface.result import Status
@@ -99,11 +100,18 @@ class Ledger:
         """
         return trial._get_latest_trial().last_step or 0
 
+    def contenders(self) -> list[Candidate]:
+        """List the configurations that reached their target, which are few: rules ask often."""
+        if len(self.screening.directions) > 1:
+            return []
+        return candidates_of(filter(is_contender, self.trials), self.fresh_trials)
+
     def candidates(self) -> list[Candidate]:
         """List the screened configurations that finished, with their runs on fresh seeds."""
         if len(self.screening.directions) > 1:
             return []
-        return candidates_of(self.trials, self.fresh_trials)
+        complete = (one for one in self.trials if one.state is TrialState.COMPLETE)
+        return candidates_of(complete, self.fresh_trials)
 
     def ask_screening(self, n_trials: int) -> Trial | None:
         """

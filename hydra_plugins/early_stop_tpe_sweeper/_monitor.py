@@ -16,6 +16,7 @@ from hydra_plugins.early_stop_tpe_sweeper._records import (
     SWEEPER,
     WORKER,
     candidates_of,
+    is_contender,
 )
 from hydra_plugins.early_stop_tpe_sweeper._rules import EpochCap, Race, shows_no_sign_of_life
 from hydra_plugins.early_stop_tpe_sweeper._storage import shared_storage
@@ -110,9 +111,10 @@ class StudyMonitor:
     def _learned_cap(self) -> int:
         if len(self._screening.directions) > 1:
             return self._cap.budget
-        complete = self._screening.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        trials = self._screening.get_trials(deepcopy=False)
+        contenders = filter(is_contender, trials)
         fresh = self._racing.get_trials(deepcopy=False)
-        return self._cap(candidates_of(complete, fresh), self._race)
+        return self._cap(candidates_of(contenders, fresh), self._race)
 
     def _is_hopeless(self, epoch: int) -> bool:
         if epoch < self._cap.n_warm_up:

@@ -27,23 +27,29 @@ CANDIDATE, SWEEPER, WORKER, RETRIES, ORIGIN = (
 )
 
 
+def is_contender(trial: FrozenTrial) -> bool:
+    """
+    Tell whether a screening run reached its target; only such configurations race.
+
+    :param trial: of a study with one objective
+    """
+    is_complete = trial.state is TrialState.COMPLETE
+    return is_complete and trial.user_attrs.get("status") == Status.SUCCESS.value
+
+
 def candidates_of(
-    screened: Iterable[FrozenTrial], fresh_trials: Iterable[FrozenTrial]
+    complete: Iterable[FrozenTrial], fresh_trials: Iterable[FrozenTrial]
 ) -> list[Candidate]:
     """
-    List the screened configurations that finished, with their runs on fresh seeds.
+    Put configurations and their runs on fresh seeds together.
 
-    :param screened: of a study with one objective
+    :param complete: screening runs of a study with one objective
     :param fresh_trials: of its study of runs on fresh seeds
     """
     fresh: dict[int, list[FrozenTrial]] = {}
     for trial in fresh_trials:
         fresh.setdefault(trial.user_attrs[CANDIDATE], []).append(trial)
-    return [
-        candidate_of(trial, fresh.get(trial.number, []))
-        for trial in screened
-        if trial.state is TrialState.COMPLETE
-    ]
+    return [candidate_of(trial, fresh.get(trial.number, [])) for trial in complete]
 
 
 def candidate_of(trial: FrozenTrial, fresh: Sequence[FrozenTrial]) -> Candidate:
@@ -65,7 +71,7 @@ def candidate_of(trial: FrozenTrial, fresh: Sequence[FrozenTrial]) -> Candidate:
     )
     return Candidate(
         number=trial.number,
-        reached=trial.user_attrs.get("status") == Status.SUCCESS.value,
+        reached=is_contender(trial),
         score=trial.value,
         n_epochs=trial.user_attrs.get("n_epochs", 0),
         fresh=finished,

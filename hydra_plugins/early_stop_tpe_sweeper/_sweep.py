@@ -168,7 +168,7 @@ class Sweep:
             self._end(End.STOP_FILE)
         elif self.n_failed > self.limits.max_failure_rate * self.limits.n_trials:
             self._end(End.FAILURES)
-        elif self.limits.stop_when_verified and self.race.best(self.ledger.candidates()):
+        elif self.limits.stop_when_verified and self.race.best(self.ledger.contenders()):
             self._end(End.VERIFIED, at_once=True)
 
     def _end(self, reason: End, *, at_once: bool = False) -> None:
@@ -198,7 +198,7 @@ class Sweep:
     def _next_job(self) -> Job | None:
         """Race contenders first: what they teach, the epoch cap, makes all later trials cheaper."""
         while True:
-            contenders = self.race.undecided(self.ledger.candidates())
+            contenders = self.race.undecided(self.ledger.contenders())
             racing = next((one for one in contenders if self.race.n_to_start(one)), None)
             trial = (
                 self.ledger.ask_screening(self.limits.n_trials)
