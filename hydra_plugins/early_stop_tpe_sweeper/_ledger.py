@@ -72,6 +72,9 @@ class Ledger:
         self.racing = load(study_name=name + FRESH, storage=self.storage, sampler=nothing)
         self._liveness = Liveness(heartbeat_timeout_seconds)
         self._n_beats = 0
+        self._contenders: list[FrozenTrial] = []
+        self._n_settled = 0
+        self._unsettled: list[FrozenTrial] = []
 
     @property
     def trials(self) -> list[FrozenTrial]:
@@ -92,19 +95,38 @@ class Ledger:
             for one in running
         )
 
+    def now(self, trial: Trial) -> FrozenTrial:
+        """
+        Read a trial as it is now; the trial itself remembers what it was.
+
+        :param trial: started
+        """
+        return self.storage.get_trial(trial._trial_id)
+
     def last_epoch(self, trial: Trial) -> int:
         """
         Tell how far a trial came.
 
         :param trial: started
         """
-        return trial._get_latest_trial().last_step or 0
+        return self.now(trial).last_step or 0
 
     def contenders(self) -> list[Candidate]:
         """List the configurations that reached their target, which are few: rules ask often."""
         if len(self.screening.directions) > 1:
             return []
-        return candidates_of(filter(is_contender, self.trials), self.fresh_trials)
+        self._look()
+        contenders = [*self._contenders, *filter(is_contender, self._unsettled)]
+        return candidates_of(contenders, self.fresh_trials) if contenders else []
+
+    def _look(self) -> None:
+        """Look at the first trials that all finished just once: they never change."""
+        trials = self.trials
+        while self._n_settled < len(trials) and trials[self._n_settled].state.is_finished():
+            if is_contender(trials[self._n_settled]):
+                self._contenders.append(trials[self._n_settled])
+            self._n_settled += 1
+        self._unsettled = trials[self._n_settled :]
 
     def candidates(self) -> list[Candidate]:
         """List the screened configurations that finished, with their runs on fresh seeds."""
@@ -120,9 +142,10 @@ class Ledger:
         :param n_trials: how many there shall be in all
         :return: None if all of them started
         """
-        trials = self.trials
-        waits = any(one.state is TrialState.WAITING for one in trials[:n_trials])
-        if len(trials) >= n_trials and not waits:
+        self._look()
+        open_ones = [one for one in self._unsettled if one.number < n_trials]
+        waits = any(one.state is TrialState.WAITING for one in open_ones)
+        if self._n_settled + len(open_ones) >= n_trials and not waits:
             return None
         trial = self.screening.ask(self.space)
         self._take(trial)
@@ -185,7 +208,7 @@ class Ledger:
 
         :param trial: started here
         """
-        latest = trial._get_latest_trial()
+        latest = self.now(trial)
         return latest.state is TrialState.RUNNING and latest.user_attrs.get(SWEEPER) == self._me
 
     def requeue(self, trial: Trial | FrozenTrial) -> None:

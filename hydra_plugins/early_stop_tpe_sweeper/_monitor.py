@@ -47,10 +47,11 @@ class StudyMonitor:
         patience_seconds: float,
     ) -> None:
         self._is_fresh = is_fresh
-        is_url = isinstance(storage, str)
-        opened = shared_storage(storage, patience_seconds) if is_url else storage
-        self._screening = optuna.load_study(study_name=study_name, storage=opened)
-        self._racing = optuna.load_study(study_name=study_name + FRESH, storage=opened)
+        if isinstance(storage, str):
+            storage = shared_storage(storage, patience_seconds)
+        self._storage = storage
+        self._screening = optuna.load_study(study_name=study_name, storage=storage)
+        self._racing = optuna.load_study(study_name=study_name + FRESH, storage=storage)
         self._settings: dict[str, Any] = self._screening.user_attrs[SETTINGS]
         if self._settings["pruner"] is not None:
             self._screening.pruner = instantiate(self._settings["pruner"])
@@ -104,7 +105,7 @@ class StudyMonitor:
 
     def _is_ours(self) -> bool:
         """Whether our sweeper still holds the trial: others take over what a silent one ran."""
-        latest = self._trial._get_latest_trial()
+        latest = self._storage.get_trial(self._trial._trial_id)
         is_running = latest.state is TrialState.RUNNING
         return is_running and latest.user_attrs.get(SWEEPER) == self._sweeper
 

@@ -45,6 +45,7 @@ _POSTGRESQL = {
 }
 # what waiting does not mend
 _REFUSED = re.compile(r"authentication failed|no password supplied|does not exist|no pg_hba.conf")
+_MADE_BY_ANOTHER = re.compile(r"already exists|duplicate key|UNIQUE constraint")
 _N_LOOKS_AT_FRESH_TABLES = 5
 _LONGEST_PAUSE_SECONDS = 5.0
 
@@ -96,8 +97,11 @@ def shared_storage(storage: str, patience_seconds: float) -> BaseStorage:
 def _open_database(url: str, options: dict[str, Any], patience_seconds: float) -> RDBStorage:
     """Open a database; of those that make the tables of a fresh one at once, one succeeds."""
     for _ in range(_N_LOOKS_AT_FRESH_TABLES):
-        with contextlib.suppress(IntegrityError, ProgrammingError):
+        try:
             return PatientStorage(url, options, patience_seconds)
+        except (IntegrityError, ProgrammingError, OperationalError) as error:
+            if not _MADE_BY_ANOTHER.search(str(error)):
+                raise
         time.sleep(random.uniform(0.2, 1.0))
     return PatientStorage(url, options, patience_seconds)
 
@@ -182,8 +186,10 @@ def reason_of(error: BaseException) -> str:
 
     :param error: of Optuna, SQLAlchemy or a driver
     """
-    while isinstance(error, StorageInternalError) and error.__cause__ is not None:
+    if isinstance(error, StorageInternalError) and error.__cause__ is not None:
         error = error.__cause__
+    if isinstance(error, PendingRollbackError) and error.__context__ is not None:
+        error = error.__context__  # what broke the transaction
     text = str(error.orig if isinstance(error, DBAPIError) else error).strip()
     return text.splitlines()[0] if text else type(error).__name__
 

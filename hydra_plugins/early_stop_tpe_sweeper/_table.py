@@ -114,7 +114,7 @@ class Table:
         for heading in ("running", "epoch", "value", "parameters"):
             table.add_column(heading)
         for job in sweep.running:
-            trial = job.trial._get_latest_trial()
+            trial = sweep.ledger.now(job.trial)
             epoch = trial.last_step or 0
             value = trial.intermediate_values.get(epoch)
             name = f"fresh seed {trial.user_attrs.get('seed')}" if job.is_fresh else "trial"
