@@ -258,13 +258,19 @@ class Ledger:
         orphans = []
         for study in (self.screening, self.racing):
             for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-                if self._is_cared_for(trial, beats):
+                if self._is_cared_for(trial, beats) or not self._is_as(trial):
                     continue
                 if trial.user_attrs.get(WORKER) is not None:
                     end_worker(trial.user_attrs[WORKER])
                 self.requeue(trial)
                 orphans.append(trial.number)
         return orphans
+
+    def _is_as(self, trial: FrozenTrial) -> bool:
+        """Tell whether a trial is still as it was read: others queue orphans, too."""
+        latest = self.storage.get_trial(trial._trial_id)
+        is_same = latest.user_attrs.get(SWEEPER) == trial.user_attrs.get(SWEEPER)
+        return is_same and latest.state is trial.state
 
     def _is_cared_for(self, trial: FrozenTrial, beats: Mapping[str, int]) -> bool:
         sweeper = trial.user_attrs.get(SWEEPER)

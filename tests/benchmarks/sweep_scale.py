@@ -298,10 +298,16 @@ def sleep(n_workers: int, n_rounds: int) -> None:
         subprocess.run(command, check=True, capture_output=True, cwd=REPOSITORY)
         storage = open_storage(f"{folder}/study.journal")
         trials = optuna.load_study(study_name=STUDY, storage=storage).get_trials()
-    starts, ends = ([getattr(t, f"datetime_{a}") for t in trials] for a in ("start", "complete"))
-    lasted = (max(ends) - min(starts)).total_seconds()
-    ideal = n_rounds * 20.0
-    print(f"| {n_workers} | {len(trials)} | {lasted:.1f} | {ideal / lasted:.3f} |", flush=True)
+    starts = [one.datetime_start for one in trials if one.datetime_start]
+    ends = sorted(one.datetime_complete for one in trials if one.datetime_complete)
+    lasted = (ends[-1] - min(starts)).total_seconds()
+    # by then each worker had ended one trial
+    running = [(ends[-1] - one).total_seconds() for one in ends[:n_workers]]
+    shares = n_rounds * 20.0 / lasted, (n_rounds - 1) * 20.0 / statistics.mean(running)
+    print(
+        f"| {n_workers} | {len(trials)} | {lasted:.1f} | {shares[0]:.3f} | {shares[1]:.3f} |",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -333,7 +339,10 @@ def main() -> None:
         for kind, before, n in itertools.product(chosen.storages, chosen.trials, chosen.workers):
             simulate(kind, n, before, chosen.more, seconds, chosen.sampler)
     else:
-        print("| workers | trials of 20 s | seconds | share of linear |\n|---|---|---|---|")
+        print(
+            "| workers | trials of 20 s | seconds | share of linear | once workers have started |"
+        )
+        print(5 * "|---" + "|", flush=True)
         for n_workers in chosen.workers:
             sleep(n_workers, chosen.rounds)
 
