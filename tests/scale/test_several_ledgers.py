@@ -30,14 +30,14 @@ SETTINGS = {
 SUCCESS = outcome_of(TrialResult((1.5,), Status.SUCCESS, 2, 2), [-1.0])
 
 
-def sweeper(storage: BaseStorage, name: str) -> Ledger:
+def sweeper(storage: BaseStorage, name: str, commit: str = "") -> Ledger:
     """A sweeper of another host: its name is none of ours."""
     sampler = optuna.samplers.RandomSampler(0)
-    ledger = Ledger(storage, "s", SPACE, ["maximize"], sampler, f"{name}:1:1.0", 0.0)
+    ledger = Ledger(storage, "s", SPACE, ["maximize"], sampler, f"{name}:1:1.0", 0.0, commit)
     if ledger.is_founder:
-        found(ledger.screening, SPACE, 7, "", [({"x": 0.5}, "default")])
+        found(ledger.screening, SPACE, 7, commit, [({"x": 0.5}, "default")])
     assert is_founded(ledger.screening, 10)
-    assert join(ledger.screening, SPACE, SETTINGS, "") == 7
+    assert join(ledger.screening, SPACE, SETTINGS, commit) == 7
     return ledger
 
 
@@ -92,6 +92,16 @@ def test_who_was_silent_loses_his_trial_and_cannot_book_it(make_storage):
     other.tell(taken, SUCCESS)
     assert not silent.holds(trial)
     assert monitor.report(3, {"eval/success_rate": 0.0}) is StopReason.INTERRUPTED
+
+
+def test_another_version_of_the_code_is_told(caplog: pytest.LogCaptureFixture):
+    storage = InMemoryStorage()
+    first = sweeper(storage, "a", commit="0123456789abcdef")
+    second = sweeper(storage, "b", commit="fedcba9876543210")
+    assert "begun by commit 0123456789 of the code, this host has fedcba9876" in caplog.text
+    for ledger in (first, second):
+        ledger.ask_screening(2)
+    assert [one.user_attrs["commit"][:4] for one in first.trials] == ["0123", "fedc"]
 
 
 def test_a_trial_that_somebody_is_about_to_take_is_left_alone():

@@ -14,6 +14,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage
+from interface.errors import UserError
 from interface.resolvers import REPOSITORY
 from tests.running import command
 from tests.scale.postgres import PASSWORD, Server, postgres
@@ -93,19 +94,20 @@ def outputs(logs: list[Path]) -> str:
     return "\n".join(f"--- {log}\n{log.read_text()[-3000:]}" for log in logs)
 
 
+@pytest.mark.timeout(240)
 def test_three_sweepers_share_a_study_and_one_is_killed(database: str, tmp_path: Path):
     folders = [tmp_path / name for name in "abc"]
     logs = [tmp_path / f"{folder.name}.log" for folder in folders]
     running = [
-        start(log, arguments(folder, database, 24, "epoch_seconds=0.15"))
+        start(log, arguments(folder, database, 12, "epoch_seconds=0.2", "hydra.sweeper.n_jobs=1"))
         for folder, log in zip(folders, logs, strict=True)
     ]
-    wait_for(database, 6)
+    wait_for(database, 3)
     os.killpg(running[0].pid, signal.SIGKILL)
     for sweeper in running[1:]:
-        assert sweeper.wait(timeout=100) == 0, outputs(logs)
-    check_each_once(database, folders, 24)
-    assert len({one.user_attrs["sweeper"] for one in trials_of(database)}) == 3
+        assert sweeper.wait(timeout=150) == 0, outputs(logs)
+    check_each_once(database, folders, 12)
+    assert len({one.user_attrs["sweeper"] for one in trials_of(database)}) >= 2
     assert not [log for log in tmp_path.rglob("*") if log.is_file() and PASSWORD in read(log)]
 
 
@@ -113,18 +115,19 @@ def read(path: Path) -> str:
     return path.read_text(errors="replace")
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("seconds", [4, pytest.param(30, marks=pytest.mark.slow)])
 def test_a_sweep_waits_for_a_database_that_stops(
     seconds: float, postgres: Server, database: str, tmp_path: Path
 ):
     folder, log = tmp_path / "sweep", tmp_path / "log"
-    sweeper = start(log, arguments(folder, database, 10, "epoch_seconds=0.3"))
-    wait_for(database, 3)
+    sweeper = start(log, arguments(folder, database, 6, "epoch_seconds=0.3"))
+    wait_for(database, 2)
     postgres.stop()
     time.sleep(seconds)
     postgres.start()
-    assert sweeper.wait(timeout=100) == 0, outputs([log])
-    check_each_once(database, [folder], 10)
+    assert sweeper.wait(timeout=150) == 0, outputs([log])
+    check_each_once(database, [folder], 6)
     if seconds >= 30:
         assert "the study's database is away, waiting" in log.read_text()
         assert "answers again" in log.read_text()
@@ -133,39 +136,40 @@ def test_a_sweep_waits_for_a_database_that_stops(
 @pytest.mark.parametrize(
     ("url", "password", "message"),
     [
-        ("{url}", "wrong-password", "password authentication failed for user"),
         ("{url}", "", "no password supplied"),
         ("{url}_that_is_not_there", PASSWORD, "does not exist"),
         ("postgresql://subgoal@127.0.0.1:9/study", PASSWORD, "Connection refused"),
     ],
-    ids=["wrong password", "no password", "no database", "no server"],
+    ids=["no password", "no database", "no server"],
 )
-def test_a_database_that_refuses(url: str, password: str, message: str, database, tmp_path: Path):
+def test_a_database_that_refuses(url, password, message, database, monkeypatch):
+    monkeypatch.setenv("PGPASSWORD", password)
     wanted = url.format(url=database)
-    done = command(*arguments(tmp_path / "sweep", wanted, 2), env={"PGPASSWORD": password})
+    with pytest.raises(UserError, match=message) as caught:
+        open_storage(wanted)
+    assert str(caught.value).startswith(f"cannot open hydra.sweeper.storage={wanted}: ")
+
+
+def test_a_wrong_password_is_not_repeated(database: str, tmp_path: Path):
+    task = arguments(tmp_path / "sweep", database, 2)
+    done = command(*task, env={"PGPASSWORD": "wrong-password"})
     assert done.returncode != 0
-    assert message in done.stderr
-    assert f"cannot open hydra.sweeper.storage={wanted}" in done.stderr
+    assert "password authentication failed for user" in done.stderr
     assert "wrong-password" not in done.stderr + done.stdout
     assert not (tmp_path / "sweep").exists()
 
 
-def test_a_database_of_an_older_schema(postgres: Server, database: str, tmp_path: Path):
+def test_a_password_file_serves_as_well(postgres, database, tmp_path: Path, monkeypatch):
+    monkeypatch.delenv("PGPASSWORD")
+    file = tmp_path / "pgpass"
+    file.write_text(f"127.0.0.1:{postgres.port}:*:subgoal:{PASSWORD}\n")
+    file.chmod(0o600)
+    monkeypatch.setenv("PGPASSFILE", str(file))
+    assert open_storage(database).get_all_studies() == []
+
+
+def test_a_database_of_an_older_schema(postgres: Server, database: str):
     open_storage(database)
     postgres.sql("UPDATE alembic_version SET version_num = 'v2.4.0.a'", database.rpartition("/")[2])
-    done = command(*arguments(tmp_path / "sweep", database, 2))
-    assert done.returncode != 0
-    assert f"optuna storage upgrade --storage {database}" in done.stderr
-
-
-def test_another_version_of_the_code_is_told(database: str, tmp_path: Path):
-    done = command(*arguments(tmp_path / "sweep", database, 2, "epoch_seconds=0"))
-    assert done.returncode == 0, done.stderr
-    study = optuna.load_study(study_name=STUDY, storage=open_storage(database))
-    (commit,) = {one.user_attrs["commit"] for one in study.trials}
-    assert study.user_attrs["commit"] == commit
-    study.set_user_attr("commit", "0123456789abcdef")
-    done = command(*arguments(tmp_path / "sweep", database, 3, "epoch_seconds=0"))
-    assert done.returncode == 0, done.stderr
-    told = f"was begun by commit 0123456789 of the code, this host has {commit[:10]}"
-    assert told in done.stdout + done.stderr
+    with pytest.raises(UserError, match=f"optuna storage upgrade --storage {database}"):
+        open_storage(database)
