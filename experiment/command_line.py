@@ -15,6 +15,7 @@ from hydra.types import RunMode
 from experiment.composition_errors import explain
 from experiment.predecessor import todays_spelling
 from interface.errors import UserError, unknown_name
+from interface.passwords import refuse_password
 from interface.resolvers import REPOSITORY, quoted
 from interface.result import Status, TrialResult
 
@@ -66,6 +67,8 @@ def prepare(arguments: list[str]) -> list[str]:
         if answer is not None:
             raise UserError(answer)
         _check_preset(argument)
+        key, _, value = argument.partition("=")
+        refuse_password(key, value)
     if "debug=true" in arguments:
         arguments = _debug_overrides() + arguments
     restore = [text for text in arguments if text.startswith("restore=")]

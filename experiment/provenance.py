@@ -4,7 +4,6 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-import subprocess
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from interface.resolvers import REPOSITORY
 from util.atomic_write import atomic_path
+from util.git import git
 
 _PACKAGES = (
     "torch",
@@ -115,11 +115,4 @@ def write_source_snapshot(path: Path) -> bool:
 
 
 def _git(*arguments: str) -> str | None:
-    """Run git in the repository; None if there is no git or no commit."""
-    try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout
+    return git(REPOSITORY, *arguments)

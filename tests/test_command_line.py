@@ -53,6 +53,7 @@ WRONG = [
     (["tracking=mlflow", "tracking.uri=http://127.0.0.1:9"], "does not answer"),
     (["tracking=mlflow", "tracking.uri=sqlite:////no/such/folder/x.db"], "there is no folder"),
     (["tracking=mlflow", "tracking.uri=file:///tmp/mlruns"], "cannot use tracking.uri"),
+    (["tracking.uri=postgresql://me:secret@host/db"], "tracking.uri holds a password"),
     (["restore=/no/such/run"], "there is no run '/no/such/run'"),
     (["restore=latest"], "there is no run with a checkpoint"),
 ]

@@ -18,7 +18,8 @@ from experiment.provenance import config_params
 from experiment.tracking import MlflowTracker
 from experiment.tracking.__main__ import send_rest
 from experiment.tracking.journal import Journal
-from experiment.tracking.store import without_password
+from experiment.tracking.store import connect
+from interface.errors import UserError
 from interface.metrics import EVAL_SUCCESS_RATE
 from interface.run_files import RUN_ID
 from tests.running import TINY_HER, hydra_main, train
@@ -253,8 +254,21 @@ def test_a_broken_environment_leaves_no_run(
     assert_nothing_left(tmp_path)
 
 
-def test_no_password_is_written(tmp_path: Path, store: list[str]):
-    assert without_password("postgresql://me:secret@host/db") == "postgresql://***@host/db"
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql://me:se/cret@host/db",
+        "postgresql://me@host/db?password=secret",
+        "https://me:secret@server",
+    ],
+)
+def test_a_url_with_a_password_is_refused(uri: str):
+    with pytest.raises(UserError, match=r"holds a password.*PGPASSWORD") as caught:
+        connect(uri)
+    assert "cret" not in str(caught.value)
+
+
+def test_no_url_is_a_param(tmp_path: Path, store: list[str]):
     run_dir = tmp_path / "run"
     train(run_dir, *untracked(TINY_HER), *store)
     _, run = run_in(tmp_path)

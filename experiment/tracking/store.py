@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from interface.errors import UserError
+from interface.passwords import refuse_password
 from interface.run_files import RUN_ID
 from util.atomic_write import atomic_write_text
 
@@ -24,15 +24,6 @@ _ANSWER_SECONDS = 5.0
 PARENT = "mlflow.parentRunId"
 
 
-def without_password(uri: str) -> str:
-    """
-    Hide user and password of a URL.
-
-    :param uri: e.g. ``postgresql://user:password@host/db``
-    """
-    return re.sub(r"://[^/@]*@", "://***@", uri)
-
-
 def connect(uri: str) -> "MlflowClient":
     """
     Connect to a store, and make a fresh database ready.
@@ -40,6 +31,7 @@ def connect(uri: str) -> "MlflowClient":
     :param uri: of an MLflow server or database
     :raises UserError: if it does not answer
     """
+    refuse_password("tracking.uri", uri)
     # A server that hangs must not hang the end of a run: MLflow's own default is minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -58,7 +50,7 @@ def connect(uri: str) -> "MlflowClient":
             client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"cannot use tracking.uri={without_password(uri)}: {reason}") from error
+        raise UserError(f"cannot use tracking.uri={uri}: {reason}") from error
     return client
 
 
@@ -70,8 +62,7 @@ def _check_server(uri: str) -> None:
         return  # it answers; what it answers is for MLflow to judge
     except (OSError, ValueError) as error:
         raise UserError(
-            f"tracking.uri={without_password(uri)} does not answer within {_ANSWER_SECONDS:.0f} s: "
-            f"{error}"
+            f"tracking.uri={uri} does not answer within {_ANSWER_SECONDS:.0f} s: {error}"
         ) from error
 
 

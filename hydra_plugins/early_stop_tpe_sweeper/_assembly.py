@@ -13,6 +13,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.early_stop_tpe_sweeper._executor import LauncherExecutor
+from hydra_plugins.early_stop_tpe_sweeper._founding import enqueue, found, is_founded, join
 from hydra_plugins.early_stop_tpe_sweeper._identity import identity
 from hydra_plugins.early_stop_tpe_sweeper._jobs import JobMaker, given_value
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
@@ -35,6 +36,8 @@ from hydra_plugins.early_stop_tpe_sweeper._warm_start import configurations_of
 from interface.errors import UserError
 from interface.instantiation import instantiate
 from interface.metrics import EVAL_SUCCESS_RATE
+from interface.resolvers import REPOSITORY
+from util.git import git
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +71,7 @@ def run_sweep(
         hydra_context=context, task_function=task_function, config=config
     )
     ledger = open_ledger(settings, space)
-    seed = ledger.configure(monitor_settings(base, settings), _seed(arguments))
-    enqueue_known(ledger, context, config, space, settings["warm_start"])
+    seed = joined(ledger, context, config, space, settings, base, arguments)
     n_workers = workers_of(launcher, settings["n_jobs"])
     sweep_dir = Path(config.hydra.sweep.dir)
     with stop_file(sweep_dir) as path, Table(ledger, race, settings, path) as table:
@@ -113,6 +115,39 @@ def checked_space(
     return space, base
 
 
+def joined(
+    ledger: Ledger,
+    context: HydraContext,
+    config: DictConfig,
+    space: SearchSpace,
+    settings: Mapping[str, Any],
+    base: DictConfig,
+    arguments: Sequence[str],
+) -> int:
+    """
+    Complete the study if we made it, and join it.
+
+    :param ledger: books trials
+    :param context: of Hydra
+    :param config: of the sweep
+    :param space: to search
+    :param settings: of the sweeper
+    :param base: config that trials start from
+    :param arguments: overrides of the command line
+    :return: seed of the screening runs
+    :raises UserError: if the study searches another space
+    """
+    study = ledger.screening
+    if ledger.is_founder or not is_founded(study, settings["heartbeat_timeout_seconds"]):
+        known = known_configurations(context, config, space)
+        found(study, space.distributions, _seed(arguments), ledger.commit, known)
+    seed = join(study, space.distributions, monitor_settings(base, settings), ledger.commit)
+    if settings["warm_start"]:
+        for params in configurations_of(settings["warm_start"], space):
+            enqueue(study, params, "warm start")
+    return seed
+
+
 def open_ledger(settings: Mapping[str, Any], space: SearchSpace) -> Ledger:
     """
     Open the study, a new one or one that goes on.
@@ -122,15 +157,16 @@ def open_ledger(settings: Mapping[str, Any], space: SearchSpace) -> Ledger:
     """
     sampler = make_sampler(settings["sampler"], space)
     ledger = Ledger(
-        open_storage(settings["storage"]),
+        open_storage(settings["storage"], settings["storage_patience_seconds"]),
         settings["study_name"],
         space.distributions,
         directions_of(settings["direction"]),
         sampler,
         identity(),
         settings["heartbeat_timeout_seconds"],
+        (git(REPOSITORY, "rev-parse", "HEAD") or "").strip(),
     )
-    if ledger.trials:
+    if not ledger.is_founder:
         sampler.reseed_rng()  # or a seeded sampler would propose the same values again
     return ledger
 
@@ -189,32 +225,23 @@ def monitor_settings(base: DictConfig, settings: Mapping[str, Any]) -> dict[str,
     }
 
 
-def enqueue_known(
-    ledger: Ledger,
-    context: HydraContext,
-    config: DictConfig,
-    space: SearchSpace,
-    warm_start: str | None,
-) -> None:
+def known_configurations(
+    context: HydraContext, config: DictConfig, space: SearchSpace
+) -> list[tuple[dict[str, Any], str]]:
     """
-    Queue what is known first: the defaults, the preset, and what the user brings along.
+    Read the defaults and the preset, which a new study tries first.
 
-    :param ledger: books trials
     :param context: of Hydra
     :param config: of the sweep
     :param space: to search
-    :param warm_start: a study or a YAML
+    :return: each with where it comes from
     """
-    if not ledger.trials:
-        load = context.config_loader.load_sweep_config
-        if "preset" in config.hydra.runtime.choices:
-            plain = values_in(load(config, [*space.fixed, "preset=none"]), space)
-            ledger.enqueue(plain, "default")
-            ledger.enqueue(values_in(load(config, space.fixed), space), "preset")
-        else:
-            ledger.enqueue(values_in(load(config, space.fixed), space), "default")
-    for params in configurations_of(warm_start, space) if warm_start else []:
-        ledger.enqueue(params, "warm start")
+    load = context.config_loader.load_sweep_config
+    chosen = values_in(load(config, space.fixed), space)
+    if "preset" not in config.hydra.runtime.choices:
+        return [(chosen, "default")]
+    plain = values_in(load(config, [*space.fixed, "preset=none"]), space)
+    return [(plain, "default"), (chosen, "preset")]
 
 
 def workers_of(launcher: Launcher, n_jobs: int) -> int:

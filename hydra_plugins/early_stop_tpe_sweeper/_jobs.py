@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from optuna.trial import Trial
 
 from hydra_plugins.early_stop_tpe_sweeper._executor import Job
-from hydra_plugins.early_stop_tpe_sweeper._ledger import CANDIDATE
+from hydra_plugins.early_stop_tpe_sweeper._records import CANDIDATE
 from hydra_plugins.early_stop_tpe_sweeper._search_space import SearchSpace
 from interface.resolvers import quoted
 from interface.run_files import CONFIG, LAST

@@ -5,38 +5,35 @@ There are two. ``<name>`` holds the screened configurations, which the sampler l
 ``<name>-fresh`` holds their runs on fresh seeds, which it never sees. What the rules need is
 computed from both, so any number of sweepers, now or later, come to the same conclusions.
 
-A trial keeps its number whatever happens to it: one that is to run again is WAITING again.
+A trial keeps its number whatever happens to it: one that is to run again is WAITING again. Numbers
+are what sweepers share: the trials below ``n_trials`` run, whoever starts them, and the sweeper
+that a trial names is the only one to run it and to book it.
 """
 
-import json
-import logging
 from collections.abc import Mapping
-from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, distribution_to_json
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
+from hydra_plugins.early_stop_tpe_sweeper._founding import made
 from hydra_plugins.early_stop_tpe_sweeper._identity import Liveness, end_worker
 from hydra_plugins.early_stop_tpe_sweeper._outcome import Outcome
-from hydra_plugins.early_stop_tpe_sweeper._rules import Candidate, FreshRun
-from interface.errors import UserError
-from interface.result import Status
-
-log = logging.getLogger(__name__)
-
-FRESH = "-fresh"
-SETTINGS, SPACE, SEED, BEAT, ENDING = "settings", "space", "seed", "beat:", "ending:"
-CANDIDATE, SWEEPER, WORKER, RETRIES, ORIGIN = (
-    "candidate",
-    "sweeper",
-    "worker",
-    "retries",
-    "origin",
+from hydra_plugins.early_stop_tpe_sweeper._records import (
+    BEAT,
+    CANDIDATE,
+    COMMIT,
+    ENDING,
+    FRESH,
+    SWEEPER,
+    WORKER,
+    candidate_of,
+    candidates_of,
+    is_contender,
 )
-_STARTED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+from hydra_plugins.early_stop_tpe_sweeper._rules import Candidate, Race
+from interface.result import Status
 
 
 class Ledger:
@@ -50,7 +47,7 @@ class Ledger:
     :param sampler: proposes configurations
     :param me: identity of this sweeper
     :param heartbeat_timeout_seconds: after which a sweeper of another host counts as dead
-    :raises UserError: if a study of that name searches another space
+    :param commit: of the code on this host, which each trial names
     """
 
     def __init__(
@@ -62,63 +59,27 @@ class Ledger:
         sampler: optuna.samplers.BaseSampler | None,
         me: str,
         heartbeat_timeout_seconds: float,
+        commit: str = "",
     ) -> None:
-        self.storage, self.space, self._me = storage, dict(space), me
-        create = optuna.create_study
-        self.screening = create(
-            study_name=name,
-            storage=storage,
-            sampler=sampler,
-            directions=directions,  # type: ignore[arg-type]
-            load_if_exists=True,
-        )
-        self.racing = create(
-            study_name=name + FRESH,
-            storage=storage,
-            sampler=optuna.samplers.RandomSampler(),  # its trials bring their values with them
-            directions=directions,  # type: ignore[arg-type]
-            load_if_exists=True,
-        )
+        self.storage = optuna.storages.get_storage(storage)
+        self.space, self.commit, self._me = dict(space), commit, me
+        self.is_founder = made(self.storage, name, directions)
+        made(self.storage, name + FRESH, directions)
+        load = optuna.load_study
+        self.screening = load(study_name=name, storage=self.storage, sampler=sampler)
+        # trials on fresh seeds bring their values with them
+        nothing = optuna.samplers.RandomSampler()
+        self.racing = load(study_name=name + FRESH, storage=self.storage, sampler=nothing)
         self._liveness = Liveness(heartbeat_timeout_seconds)
         self._n_beats = 0
-        self._check_space()
-
-    def _check_space(self) -> None:
-        ours = {key: json.loads(distribution_to_json(one)) for key, one in self.space.items()}
-        theirs = self.screening.user_attrs.get(SPACE)
-        if theirs is None:
-            self.screening.set_user_attr(SPACE, ours)
-        elif theirs != ours:
-            different = sorted(key for key in ours | theirs if ours.get(key) != theirs.get(key))
-            raise UserError(
-                f"the study {self.screening.study_name!r} searches another space (different: "
-                f"{', '.join(different)}); give this one a name of its own with "
-                f"hydra.sweeper.study_name"
-            )
-
-    def configure(self, settings: Mapping[str, Any], seed: int) -> int:
-        """
-        Tell the workers what they go by; the seed of a study stays what it was at first.
-
-        :param settings: see ``_monitor``
-        :param seed: of the screening runs of a new study
-        :return: the study's seed
-        """
-        if self.screening.user_attrs.get(SETTINGS) != settings:
-            self.screening.set_user_attr(SETTINGS, dict(settings))
-        if SEED not in self.screening.user_attrs:
-            self.screening.set_user_attr(SEED, seed)
-        return int(self.screening.user_attrs[SEED])
+        self._contenders: list[FrozenTrial] = []
+        self._n_settled = 0
+        self._unsettled: list[FrozenTrial] = []
 
     @property
     def trials(self) -> list[FrozenTrial]:
         """All screened configurations."""
         return self.screening.get_trials(deepcopy=False)
-
-    @property
-    def n_started(self) -> int:
-        """Count the screening trials that started and need not run again."""
-        return sum(trial.state in _STARTED for trial in self.trials)
 
     @property
     def fresh_trials(self) -> list[FrozenTrial]:
@@ -134,33 +95,45 @@ class Ledger:
             for one in running
         )
 
+    def now(self, trial: Trial) -> FrozenTrial:
+        """
+        Read a trial as it is now; the trial itself remembers what it was.
+
+        :param trial: started
+        """
+        return self.storage.get_trial(trial._trial_id)
+
     def last_epoch(self, trial: Trial) -> int:
         """
         Tell how far a trial came.
 
         :param trial: started
         """
-        return trial._get_latest_trial().last_step or 0
+        return self.now(trial).last_step or 0
+
+    def contenders(self) -> list[Candidate]:
+        """List the configurations that reached their target, which are few: rules ask often."""
+        if len(self.screening.directions) > 1:
+            return []
+        self._look()
+        contenders = [*self._contenders, *filter(is_contender, self._unsettled)]
+        return candidates_of(contenders, self.fresh_trials) if contenders else []
+
+    def _look(self) -> None:
+        """Look at the first trials that all finished just once: they never change."""
+        trials = self.trials
+        while self._n_settled < len(trials) and trials[self._n_settled].state.is_finished():
+            if is_contender(trials[self._n_settled]):
+                self._contenders.append(trials[self._n_settled])
+            self._n_settled += 1
+        self._unsettled = trials[self._n_settled :]
 
     def candidates(self) -> list[Candidate]:
         """List the screened configurations that finished, with their runs on fresh seeds."""
-        fresh: dict[int, list[FrozenTrial]] = {}
-        for trial in self.fresh_trials:
-            fresh.setdefault(trial.user_attrs[CANDIDATE], []).append(trial)
-        return [
-            candidate_of(trial, fresh.get(trial.number, []))
-            for trial in self.trials
-            if trial.state is TrialState.COMPLETE and len(self.screening.directions) == 1
-        ]
-
-    def enqueue(self, params: Mapping[str, Any], origin: str) -> None:
-        """
-        Queue a configuration, unless it is queued or was tried already.
-
-        :param params: values of searched keys; the sampler chooses the others
-        :param origin: where it comes from
-        """
-        self.screening.enqueue_trial(dict(params), {ORIGIN: origin}, skip_if_exists=True)
+        if len(self.screening.directions) > 1:
+            return []
+        complete = (one for one in self.trials if one.state is TrialState.COMPLETE)
+        return candidates_of(complete, self.fresh_trials)
 
     def ask_screening(self, n_trials: int) -> Trial | None:
         """
@@ -169,40 +142,83 @@ class Ledger:
         :param n_trials: how many there shall be in all
         :return: None if all of them started
         """
-        if self.n_started >= n_trials:
+        self._look()
+        open_ones = [one for one in self._unsettled if one.number < n_trials]
+        waits = any(one.state is TrialState.WAITING for one in open_ones)
+        if self._n_settled + len(open_ones) >= n_trials and not waits:
             return None
-        trial = self._ask(self.screening)
-        earlier = [
-            one for one in self.trials if one.state in _STARTED and one.number < trial.number
-        ]
-        if len(earlier) >= n_trials:  # another sweeper was quicker
+        trial = self.screening.ask(self.space)
+        self._take(trial)
+        if trial.number >= n_trials:  # another sweeper was quicker
             self.requeue(trial)
             return None
         return trial
 
-    def ask_racing(self, candidate: Candidate) -> Trial:
+    def ask_racing(self, candidate: Candidate, race: Race) -> Trial | None:
         """
         Start a run of a contender on a fresh seed, a queued one first.
 
         :param candidate: the contender
+        :param race: says how many fresh runs are worth starting
+        :return: None if other sweepers started enough of them in the meantime
         """
-        params = self.trials[candidate.number].params
-        waiting = self.racing.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        if not any(trial.user_attrs[CANDIDATE] == candidate.number for trial in waiting):
-            self.racing.enqueue_trial(params, {CANDIDATE: candidate.number})
-        return self._ask(self.racing)
+        trial = self._queued(candidate) or self._new_run(candidate)
+        before = [
+            one
+            for one in self.fresh_trials
+            if one.user_attrs[CANDIDATE] == candidate.number
+            and (one.number < trial.number or one.state.is_finished())
+        ]
+        if race.n_to_start(candidate_of(self.trials[candidate.number], before)) > 0:
+            return trial
+        self.requeue(trial)
+        return None
 
-    def _ask(self, study: optuna.Study) -> Trial:
-        trial = study.ask(self.space)
+    def _queued(self, candidate: Candidate) -> Trial | None:
+        for one in self.racing.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            if one.user_attrs[CANDIDATE] == candidate.number and (
+                self.storage.set_trial_state_values(one._trial_id, TrialState.RUNNING)
+            ):
+                trial = Trial(self.racing, one._trial_id)
+                self._take(trial)
+                return trial
+        return None
+
+    def _new_run(self, candidate: Candidate) -> Trial:
+        screened = self.trials[candidate.number]
+        template = create_trial(
+            state=TrialState.RUNNING,
+            params=screened.params,
+            distributions=screened.distributions,
+            user_attrs={
+                CANDIDATE: candidate.number,
+                SWEEPER: self._me,
+                COMMIT: self.commit,
+            },
+        )
+        return Trial(self.racing, self.storage.create_new_trial(self.racing._study_id, template))
+
+    def _take(self, trial: Trial) -> None:
         trial.set_user_attr(SWEEPER, self._me)
-        return trial
+        trial.set_user_attr(COMMIT, self.commit)
+
+    def holds(self, trial: Trial) -> bool:
+        """
+        Tell whether a trial is still ours: another sweeper took over what a silent one ran.
+
+        :param trial: started here
+        """
+        latest = self.now(trial)
+        return latest.state is TrialState.RUNNING and latest.user_attrs.get(SWEEPER) == self._me
 
     def requeue(self, trial: Trial | FrozenTrial) -> None:
         """
-        Queue a trial again, with its number and its values.
+        Queue a trial again, with its number and its values; from now on it is nobody's.
 
         :param trial: running
         """
+        for key in (SWEEPER, WORKER):
+            self.storage.set_trial_user_attr(trial._trial_id, key, None)
         self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
     def tell(self, trial: Trial, outcome: Outcome) -> None:
@@ -213,19 +229,14 @@ class Ledger:
         :param outcome: of its run
         """
         study = trial.study
-        try:
-            for key, value in outcome.attributes.items():
-                trial.set_user_attr(key, value)
-            if outcome.values is None:
-                study.tell(trial, state=TrialState.FAIL)
-            elif outcome.status is Status.PRUNED and trial.study is self.screening:
-                study.tell(trial, state=TrialState.PRUNED)
-            else:
-                study.tell(trial, outcome.values)
-        except (UpdateFinishedTrialError, ValueError) as error:
-            if trial._get_latest_trial().state is TrialState.RUNNING:
-                raise
-            log.warning("trial %d was booked by another sweeper: %s", trial.number, error)
+        for key, value in outcome.attributes.items():
+            trial.set_user_attr(key, value)
+        if outcome.values is None:
+            study.tell(trial, state=TrialState.FAIL)
+        elif outcome.status is Status.PRUNED and trial.study is self.screening:
+            study.tell(trial, state=TrialState.PRUNED)
+        else:
+            study.tell(trial, outcome.values)
 
     def beat(self) -> None:
         """Say that this sweeper lives."""
@@ -247,39 +258,22 @@ class Ledger:
         orphans = []
         for study in (self.screening, self.racing):
             for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-                sweeper = trial.user_attrs.get(SWEEPER)
-                if sweeper == self._me or (
-                    sweeper is not None and self._liveness.lives(sweeper, beats)
-                ):
+                if self._is_cared_for(trial, beats) or not self._is_as(trial):
                     continue
-                if WORKER in trial.user_attrs:
+                if trial.user_attrs.get(WORKER) is not None:
                     end_worker(trial.user_attrs[WORKER])
                 self.requeue(trial)
                 orphans.append(trial.number)
         return orphans
 
+    def _is_as(self, trial: FrozenTrial) -> bool:
+        """Tell whether a trial is still as it was read: others queue orphans, too."""
+        latest = self.storage.get_trial(trial._trial_id)
+        is_same = latest.user_attrs.get(SWEEPER) == trial.user_attrs.get(SWEEPER)
+        return is_same and latest.state is trial.state
 
-def candidate_of(trial: FrozenTrial, fresh: list[FrozenTrial]) -> Candidate:
-    """
-    Read a configuration's runs.
-
-    :param trial: its screening, complete
-    :param fresh: its runs on fresh seeds
-    """
-    assert trial.value is not None
-    return Candidate(
-        number=trial.number,
-        reached=trial.user_attrs.get("status") == Status.SUCCESS.value,
-        score=trial.value,
-        n_epochs=trial.user_attrs.get("n_epochs", 0),
-        fresh=tuple(
-            FreshRun(
-                reached=one.user_attrs.get("status") == Status.SUCCESS.value,
-                score=one.value if one.state is TrialState.COMPLETE else 0.0,  # type: ignore[arg-type]
-                n_epochs=one.user_attrs.get("n_epochs", 0),
-            )
-            for one in fresh
-            if one.state.is_finished()
-        ),
-        n_racing=sum(one.state is TrialState.RUNNING for one in fresh),
-    )
+    def _is_cared_for(self, trial: FrozenTrial, beats: Mapping[str, int]) -> bool:
+        sweeper = trial.user_attrs.get(SWEEPER)
+        if sweeper is None:  # somebody is about to take it, unless he died at that moment
+            return not self._liveness.is_silent(f"trial {trial._trial_id}", 0)
+        return sweeper == self._me or self._liveness.lives(sweeper, beats)

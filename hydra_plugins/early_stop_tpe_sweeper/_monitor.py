@@ -1,31 +1,28 @@
 """The sweep's ear in a run: reports each evaluation to the study and says when to stop."""
 
-import time
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
-from optuna.trial import Trial
-from sqlalchemy.exc import OperationalError
+from optuna.trial import Trial, TrialState
 
 from hydra_plugins.early_stop_tpe_sweeper._identity import end_with, identity
-from hydra_plugins.early_stop_tpe_sweeper._ledger import (
-    CANDIDATE,
+from hydra_plugins.early_stop_tpe_sweeper._records import (
     ENDING,
     FRESH,
     SETTINGS,
     SWEEPER,
     WORKER,
-    candidate_of,
+    candidates_of,
+    is_contender,
 )
 from hydra_plugins.early_stop_tpe_sweeper._rules import EpochCap, Race, shows_no_sign_of_life
-from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage
+from hydra_plugins.early_stop_tpe_sweeper._storage import shared_storage
 from interface.instantiation import instantiate
 from interface.metrics import EVAL_GOAL_DISTANCE, EVAL_SUCCESS_RATE
 from interface.trial_monitor import StopReason
-
-T = TypeVar("T")
 
 _DISTANCE_WEIGHT = 0.001  # orders runs that never succeeded, as in the objective
 
@@ -49,11 +46,12 @@ class StudyMonitor:
         is_fresh: bool,
         patience_seconds: float,
     ) -> None:
-        self._patience_seconds = patience_seconds
         self._is_fresh = is_fresh
-        opened = open_storage(storage) if isinstance(storage, str) else storage
-        self._screening = optuna.load_study(study_name=study_name, storage=opened)
-        self._racing = optuna.load_study(study_name=study_name + FRESH, storage=opened)
+        if isinstance(storage, str):
+            storage = shared_storage(storage, patience_seconds)
+        self._storage = storage
+        self._screening = optuna.load_study(study_name=study_name, storage=storage)
+        self._racing = optuna.load_study(study_name=study_name + FRESH, storage=storage)
         self._settings: dict[str, Any] = self._screening.user_attrs[SETTINGS]
         if self._settings["pruner"] is not None:
             self._screening.pruner = instantiate(self._settings["pruner"])
@@ -75,11 +73,14 @@ class StudyMonitor:
         :param metrics: all metrics of this evaluation
         :return: why the run shall stop now, None to go on
         """
-        return patiently(lambda: self._report(epoch, metrics), self._patience_seconds)
+        try:
+            return self._report(epoch, metrics)
+        except UpdateFinishedTrialError:  # another sweeper took it over and was quicker
+            return StopReason.INTERRUPTED
 
     def _report(self, epoch: int, metrics: Mapping[str, float]) -> StopReason | None:
         self._remember(epoch, metrics)
-        if self._is_told_to_end():
+        if self._is_told_to_end() or not self._is_ours():
             return StopReason.INTERRUPTED
         if self._is_fresh:
             return None
@@ -88,7 +89,6 @@ class StudyMonitor:
         return StopReason.PRUNED if self._is_hopeless(epoch) else None
 
     def _remember(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        del self._successes[epoch - 1 :], self._distances[epoch - 1 :]  # of a call that failed
         self._successes.append(metrics.get(EVAL_SUCCESS_RATE, 0.0))
         if EVAL_GOAL_DISTANCE in metrics:
             self._distances.append(metrics[EVAL_GOAL_DISTANCE])
@@ -103,19 +103,19 @@ class StudyMonitor:
     def _is_told_to_end(self) -> bool:
         return bool(self._screening.user_attrs.get(ENDING + self._sweeper, False))
 
+    def _is_ours(self) -> bool:
+        """Whether our sweeper still holds the trial: others take over what a silent one ran."""
+        latest = self._storage.get_trial(self._trial._trial_id)
+        is_running = latest.state is TrialState.RUNNING
+        return is_running and latest.user_attrs.get(SWEEPER) == self._sweeper
+
     def _learned_cap(self) -> int:
-        fresh: dict[int, list[optuna.trial.FrozenTrial]] = {}
-        for trial in self._racing.get_trials(deepcopy=False):
-            fresh.setdefault(trial.user_attrs[CANDIDATE], []).append(trial)
-        complete = (optuna.trial.TrialState.COMPLETE,)
-        return self._cap(
-            [
-                candidate_of(trial, fresh.get(trial.number, []))
-                for trial in self._screening.get_trials(deepcopy=False, states=complete)
-                if len(trial.values or []) == 1
-            ],
-            self._race,
-        )
+        if len(self._screening.directions) > 1:
+            return self._cap.budget
+        trials = self._screening.get_trials(deepcopy=False)
+        contenders = filter(is_contender, trials)
+        fresh = self._racing.get_trials(deepcopy=False)
+        return self._cap(candidates_of(contenders, fresh), self._race)
 
     def _is_hopeless(self, epoch: int) -> bool:
         if epoch < self._cap.n_warm_up:
@@ -128,20 +128,3 @@ class StudyMonitor:
         ):
             return True
         return self._settings["pruner"] is not None and self._trial.should_prune()
-
-
-def patiently(call: Callable[[], T], patience_seconds: float) -> T:
-    """
-    Call, again and again while a database does not answer.
-
-    :param call: may be repeated
-    :param patience_seconds: how long to go on
-    """
-    deadline = time.monotonic() + patience_seconds
-    while True:
-        try:
-            return call()
-        except OperationalError:
-            if time.monotonic() >= deadline:
-                raise
-            time.sleep(min(1.0, patience_seconds))

@@ -11,8 +11,9 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
-from hydra_plugins.early_stop_tpe_sweeper._ledger import ORIGIN, Ledger, candidate_of
+from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
 from hydra_plugins.early_stop_tpe_sweeper._pictures import importances, write_html
+from hydra_plugins.early_stop_tpe_sweeper._records import ORIGIN, candidate_of
 from hydra_plugins.early_stop_tpe_sweeper._rules import Candidate, Race, Verdict
 from hydra_plugins.early_stop_tpe_sweeper._search_space import SearchSpace
 from hydra_plugins.early_stop_tpe_sweeper._sweep import End

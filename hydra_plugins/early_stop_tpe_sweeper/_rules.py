@@ -108,7 +108,7 @@ class Race:
         """
         Find the verified configuration with the best score on fresh seeds.
 
-        :param candidates: all screened configurations
+        :param candidates: at least the screened configurations that reached their target
         """
         verified = [one for one in candidates if self.verdict(one) is Verdict.VERIFIED]
         return max(verified, key=lambda one: one.fresh_score, default=None)
@@ -119,7 +119,7 @@ class Race:
 
         Once a configuration is verified, only those whose screening run was better still race.
 
-        :param candidates: all screened configurations
+        :param candidates: at least the screened configurations that reached their target
         """
         best = self.best(candidates)
         bar = -math.inf if best is None else best.fresh_score
@@ -157,7 +157,7 @@ class EpochCap:
         Until one is verified, the fastest screening run that reached its target and is not
         refuted counts, so a refuted one relaxes the cap again.
 
-        :param candidates: all screened configurations
+        :param candidates: at least the screened configurations that reached their target
         :param race: tells which are verified
         """
         verdicts = [(one, race.verdict(one)) for one in candidates]

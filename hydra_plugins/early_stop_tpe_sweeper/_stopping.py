@@ -1,8 +1,9 @@
 """How users stop a sweep: by deleting a file, or by a signal."""
 
+import contextlib
+import fcntl
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -11,23 +12,32 @@ from hydra_plugins.early_stop_tpe_sweeper._sweep import Sweep
 STOP_FILE = "delete_me_to_stop_hyperopt"
 
 
-@contextmanager
+@contextlib.contextmanager
 def stop_file(sweep_dir: Path) -> Iterator[Path]:
     """
     Lay down the file whose deletion stops the sweep, and clear it away in the end.
+
+    Sweepers that share a folder share the file: each holds a lock on it, and the last one clears
+    it away.
 
     :param sweep_dir: folder of the sweep
     """
     sweep_dir.mkdir(parents=True, exist_ok=True)
     path = sweep_dir / STOP_FILE
-    path.write_text("Delete this file and the sweep ends: running trials finish first.\n")
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
+    with path.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        file.truncate(0)
+        file.write("Delete this file and the sweep ends: running trials finish first.\n")
+        file.flush()
+        try:
+            yield path
+        finally:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink(missing_ok=True)
 
 
-@contextmanager
+@contextlib.contextmanager
 def interrupts(sweep: Sweep) -> Iterator[None]:
     """
     Let the first SIGINT or SIGTERM end the sweep in order, the second one at once.

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial
 
 from hydra_plugins.early_stop_tpe_sweeper._executor import Executor, Job
-from hydra_plugins.early_stop_tpe_sweeper._ledger import RETRIES, Ledger
+from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
 from hydra_plugins.early_stop_tpe_sweeper._outcome import Outcome, failed, outcome_of
+from hydra_plugins.early_stop_tpe_sweeper._records import RETRIES
 from hydra_plugins.early_stop_tpe_sweeper._rules import Race
 from interface.result import Status
 
@@ -166,7 +168,7 @@ class Sweep:
             self._end(End.STOP_FILE)
         elif self.n_failed > self.limits.max_failure_rate * self.limits.n_trials:
             self._end(End.FAILURES)
-        elif self.limits.stop_when_verified and self.race.best(self.ledger.candidates()):
+        elif self.limits.stop_when_verified and self.race.best(self.ledger.contenders()):
             self._end(End.VERIFIED, at_once=True)
 
     def _end(self, reason: End, *, at_once: bool = False) -> None:
@@ -196,13 +198,15 @@ class Sweep:
     def _next_job(self) -> Job | None:
         """Race contenders first: what they teach, the epoch cap, makes all later trials cheaper."""
         while True:
-            contenders = self.race.undecided(self.ledger.candidates())
+            contenders = self.race.undecided(self.ledger.contenders())
             racing = next((one for one in contenders if self.race.n_to_start(one)), None)
             trial = (
                 self.ledger.ask_screening(self.limits.n_trials)
                 if racing is None
-                else self.ledger.ask_racing(racing)
+                else self.ledger.ask_racing(racing, self.race)
             )
+            if trial is None and racing is not None:
+                continue  # other sweepers race it
             if trial is None:
                 return None
             try:
@@ -213,6 +217,15 @@ class Sweep:
                     return None
 
     def _book(self, job: Job, result: Any) -> None:
+        try:
+            if self.ledger.holds(job.trial):
+                self._book_held(job, result)
+                return
+        except UpdateFinishedTrialError:  # taken over just now
+            pass
+        log.warning("another sweeper took over trial %d; this run is dropped", job.trial.number)
+
+    def _book_held(self, job: Job, result: Any) -> None:
         if isinstance(result, BaseException):
             self._book_failure(job, result)
             return

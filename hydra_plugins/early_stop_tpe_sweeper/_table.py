@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table as RichTable
 
-from hydra_plugins.early_stop_tpe_sweeper._ledger import CANDIDATE, Ledger
+from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
+from hydra_plugins.early_stop_tpe_sweeper._records import CANDIDATE
 from hydra_plugins.early_stop_tpe_sweeper._rules import Race, Verdict
 from hydra_plugins.early_stop_tpe_sweeper._sweep import Sweep
 
@@ -85,7 +86,7 @@ class Table:
                 if trial.state.is_finished() and (kind, trial.number) not in self._told:
                     self._told.add((kind, trial.number))
                     log.info("%s", finished_line(kind, trial))
-        for one in sweep.ledger.candidates():
+        for one in sweep.ledger.contenders():
             verdict = self._race.verdict(one)
             if one.fresh and verdict is not self._verdicts.get(one.number, Verdict.UNDECIDED):
                 self._verdicts[one.number] = verdict
@@ -104,7 +105,7 @@ class Table:
         n_done = sum(trial.state.is_finished() for trial in trials)
         elapsed = time.monotonic() - self._started
         left = elapsed / max(1, n_done) * max(0, sweep.limits.n_trials - n_done)
-        best = self._race.best(sweep.ledger.candidates())
+        best = self._race.best(sweep.ledger.contenders())
         table = RichTable(
             title=f"{n_done}/{sweep.limits.n_trials} trials, about {left / 60:.0f} min left, "
             f"idle {sweep.workload.idle_share(sweep.executor.now()):.0%}, "
@@ -113,7 +114,7 @@ class Table:
         for heading in ("running", "epoch", "value", "parameters"):
             table.add_column(heading)
         for job in sweep.running:
-            trial = job.trial._get_latest_trial()
+            trial = sweep.ledger.now(job.trial)
             epoch = trial.last_step or 0
             value = trial.intermediate_values.get(epoch)
             name = f"fresh seed {trial.user_attrs.get('seed')}" if job.is_fresh else "trial"

@@ -18,9 +18,11 @@ from optuna.trial import Trial
 from experiment.metric_history import MetricHistory
 from experiment.score import success_score
 from hydra_plugins.early_stop_tpe_sweeper._executor import Job
+from hydra_plugins.early_stop_tpe_sweeper._founding import found, join
 from hydra_plugins.early_stop_tpe_sweeper._identity import identity
-from hydra_plugins.early_stop_tpe_sweeper._ledger import CANDIDATE, Ledger
+from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
 from hydra_plugins.early_stop_tpe_sweeper._monitor import StudyMonitor
+from hydra_plugins.early_stop_tpe_sweeper._records import CANDIDATE
 from hydra_plugins.early_stop_tpe_sweeper._rules import Race, Verdict
 from hydra_plugins.early_stop_tpe_sweeper._sweep import Limits, Sweep
 from interface.result import Status, TrialResult
@@ -232,7 +234,8 @@ class Ours:
         storage = optuna.storages.InMemoryStorage()
         sampler = optuna.samplers.TPESampler(seed=number, multivariate=True, constant_liar=True)
         ledger = Ledger(storage, "replay", table.space, ["maximize"], sampler, identity(), math.inf)
-        ledger.configure(self._settings(table, race), 0)
+        found(ledger.screening, table.space, 0, "")
+        join(ledger.screening, table.space, self._settings(table, race), "")
         executor = EventExecutor(
             table,
             lambda job: StudyMonitor(storage, "replay", job.trial._trial_id, job.is_fresh, 0.0),
@@ -248,7 +251,7 @@ class Ours:
         winner = None if best is None else config_of(ledger.trials[best.number].params)
         return Spending(
             executor.n_epochs,
-            ledger.n_started,
+            len(ledger.trials),
             winner,
             sweep.workload.idle_share(executor.now()),
             executor.now(),
