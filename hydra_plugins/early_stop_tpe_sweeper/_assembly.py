@@ -72,13 +72,19 @@ def run_sweep(
     enqueue_known(ledger, context, config, space, settings["warm_start"])
     n_workers = workers_of(launcher, settings["n_jobs"])
     sweep_dir = Path(config.hydra.sweep.dir)
-    with stop_file(sweep_dir) as path, Table(ledger, race, settings, path) as table:
+    with (
+        stop_file(sweep_dir) as path,
+        Table(ledger, race, settings, path) as table,
+        LauncherExecutor(launcher, n_workers) as executor,
+    ):
         sweep = Sweep(
             ledger=ledger,
             race=race,
-            executor=LauncherExecutor(launcher, n_workers),
+            executor=executor,
             limits=limits_of(settings, n_workers),
-            make_job=JobMaker(context.config_loader, config, space, seed),
+            make_job=JobMaker(
+                context.config_loader, config, space, seed, runs_per_host(launcher, n_workers)
+            ),
             worst=worst_values(directions_of(settings["direction"]), _WORST_SCORE),
             is_stopped=lambda: not path.exists(),
             on_change=table.update,
@@ -228,6 +234,16 @@ def workers_of(launcher: Launcher, n_jobs: int) -> int:
         log.warning("hydra/launcher=basic runs one job at a time, not n_jobs=%d", n_jobs)
         return 1
     return n_jobs
+
+
+def runs_per_host(launcher: Launcher, n_workers: int) -> int:
+    """
+    Count the runs that share the cores that one of them sees.
+
+    :param launcher: of Hydra; those that give each run cores of its own say so
+    :param n_workers: jobs at once
+    """
+    return int(getattr(launcher, "n_runs_per_host", n_workers))
 
 
 def limits_of(settings: Mapping[str, Any], n_workers: int) -> Limits:
