@@ -12,7 +12,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from hydra_plugins.early_stop_tpe_sweeper._executor import LauncherExecutor
+from hydra_plugins.early_stop_tpe_sweeper._executor import Executor, LauncherExecutor
 from hydra_plugins.early_stop_tpe_sweeper._identity import identity
 from hydra_plugins.early_stop_tpe_sweeper._jobs import JobMaker, given_value
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
@@ -71,29 +71,51 @@ def run_sweep(
     seed = ledger.configure(monitor_settings(base, settings), _seed(arguments))
     enqueue_known(ledger, context, config, space, settings["warm_start"])
     n_workers = workers_of(launcher, settings["n_jobs"])
+    make_job = JobMaker(
+        context.config_loader, config, space, seed, runs_per_host(launcher, n_workers)
+    )
     sweep_dir = Path(config.hydra.sweep.dir)
-    with (
-        stop_file(sweep_dir) as path,
-        Table(ledger, race, settings, path) as table,
-        LauncherExecutor(launcher, n_workers) as executor,
-    ):
+    with LauncherExecutor(launcher, n_workers) as executor:
+        end, idle_share = work(executor, n_workers, make_job, ledger, race, settings, sweep_dir)
+    write_report(sweep_dir, ledger, race, space, idle_share, end, base)
+    _raise_if_failed(end, ledger)
+
+
+def work(
+    executor: Executor,
+    n_workers: int,
+    make_job: JobMaker,
+    ledger: Ledger,
+    race: Race,
+    settings: Mapping[str, Any],
+    sweep_dir: Path,
+) -> tuple[End, float]:
+    """
+    Run trials until there is a reason to end.
+
+    :param executor: runs jobs
+    :param n_workers: jobs at once
+    :param make_job: writes a trial's overrides
+    :param ledger: books trials
+    :param race: tells contenders' verdicts
+    :param settings: of the sweeper
+    :param sweep_dir: where the stop file lies
+    :return: the reason, and the share of the time that workers were idle
+    """
+    with stop_file(sweep_dir) as path, Table(ledger, race, settings, path) as table:
         sweep = Sweep(
             ledger=ledger,
             race=race,
             executor=executor,
             limits=limits_of(settings, n_workers),
-            make_job=JobMaker(
-                context.config_loader, config, space, seed, runs_per_host(launcher, n_workers)
-            ),
+            make_job=make_job,
             worst=worst_values(directions_of(settings["direction"]), _WORST_SCORE),
             is_stopped=lambda: not path.exists(),
             on_change=table.update,
         )
         with interrupts(sweep):
             end = sweep.run()
-    idle_share = sweep.workload.idle_share(sweep.executor.now())
-    write_report(sweep_dir, ledger, race, space, idle_share, end, base)
-    _raise_if_failed(end, ledger)
+    return end, sweep.workload.idle_share(sweep.executor.now())
 
 
 def checked_space(

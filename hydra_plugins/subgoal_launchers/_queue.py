@@ -63,7 +63,7 @@ class SqueueWatcher(SlurmInfoWatcher):
         :param string: a line for each job
         """
         text = string if isinstance(string, str) else string.decode()
-        states = {job_id: "COMPLETED" for job_id in self._asked}
+        states = dict.fromkeys(self._asked, "COMPLETED")
         for line in text.splitlines():
             job_id, state, reason = line.split("|", 2)
             if job_id in states:
@@ -151,7 +151,7 @@ class JobQueue:
             try:
                 with self._lock:
                     job = self._executor.submit(function, *arguments)
-                    self._jobs = [one for one in self._jobs if not _has_result(one)] + [job]
+                    self._jobs = [one for one in self._jobs if not one.done()] + [job]
                 return job
             except FailedJobError as error:
                 if not any(text in str(error) for text in _LATER):
@@ -178,7 +178,7 @@ class JobQueue:
         """
         self._closed.set()
         with self._lock:
-            jobs = [one for one in self._jobs if not _has_result(one)]
+            jobs = [one for one in self._jobs if not one.done()]
         slurm = [one.job_id for one in jobs if isinstance(one, SlurmJob)]
         if slurm:
             states = ["--state=PENDING"] if waiting_only else []
@@ -187,10 +187,6 @@ class JobQueue:
             for job in jobs:
                 if not isinstance(job, SlurmJob):
                     job.cancel()
-
-
-def _has_result(job: Job[Any]) -> bool:
-    return bool(job.paths.result_pickle.exists())
 
 
 def last_line(text: str) -> str:

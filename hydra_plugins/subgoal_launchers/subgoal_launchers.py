@@ -1,7 +1,9 @@
 """Launchers whose jobs can be cancelled; what is heavy is imported when a sweep begins."""
 
 import os
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.core.singleton import Singleton
@@ -92,12 +94,20 @@ class SlurmLauncher(_QueueLauncher):
         self._jobs_per_instance, self._idle_seconds = jobs_per_instance, idle_seconds
 
     def _make_queue(self) -> Any:
+        from hydra_plugins.subgoal_launchers._pack import Pack
         from hydra_plugins.subgoal_launchers._queue import JobQueue, slurm_executor
         from hydra_plugins.subgoal_launchers._slurm import check_slurm
 
         check_slurm(self.params)
-        executor = slurm_executor(self.params)
-        return JobQueue(executor)
+        if self._jobs_per_instance == 1:
+            return JobQueue(slurm_executor(self.params))
+        packed = self.params | {"tasks_per_node": self._jobs_per_instance}
+        return Pack(
+            JobQueue(slurm_executor(packed)),
+            Path(packed["submitit_folder"]).parent / f"pack-{os.getpid()}-{time.time_ns()}",
+            self._jobs_per_instance,
+            self._idle_seconds,
+        )
 
 
 class SlurmLocalLauncher(_QueueLauncher):
