@@ -252,6 +252,7 @@ def workers_of(launcher: Launcher, n_jobs: int) -> int:
     :param launcher: of Hydra
     :param n_jobs: wanted
     """
+    n_jobs = getattr(launcher, "n_slots", n_jobs)
     if type(launcher).__name__ == "BasicLauncher" and n_jobs > 1:
         log.warning("hydra/launcher=basic runs one job at a time, not n_jobs=%d", n_jobs)
         return 1

@@ -1,6 +1,7 @@
 """The launchers' settings; values and explanations are in ``conf/hydra/launcher/``."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra_plugins.hydra_submitit_launcher.config import LocalQueueConf, SlurmQueueConf
@@ -26,7 +27,24 @@ class SlurmLocalConfig(LocalQueueConf):
     signal_delay_s: int = MISSING
 
 
-for name, node in (("slurm", SlurmConfig), ("slurm_local", SlurmLocalConfig)):
+@dataclass
+class BalancedConfig:
+    """Which shares of this host jobs get."""
+
+    _target_: str = f"{_MODULE}.BalancedLauncher"
+    cpus: Any = MISSING
+    gpus: Any = MISSING
+    jobs_per_gpu: int = MISSING
+    n_jobs: int = MISSING
+    free_memory_mb: int = MISSING
+    free_gpu_memory_mb: int = MISSING
+
+
+for name, node in (
+    ("slurm", SlurmConfig),
+    ("slurm_local", SlurmLocalConfig),
+    ("balanced", BalancedConfig),
+):
     ConfigStore.instance().store(
         group="hydra/launcher",
         name=f"{name}_schema",

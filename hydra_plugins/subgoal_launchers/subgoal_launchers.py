@@ -1,13 +1,16 @@
 """Launchers whose jobs can be cancelled; what is heavy is imported when a sweep begins."""
 
+import itertools
 import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher
 from omegaconf import DictConfig
@@ -121,3 +124,73 @@ class SlurmLocalLauncher(_QueueLauncher):
         from hydra_plugins.subgoal_launchers._queue import JobQueue, local_executor
 
         return JobQueue(local_executor(self.params))
+
+
+class BalancedLauncher(Launcher):
+    """
+    Fills this host: each job has its share of the cores, and of a GPU, to itself.
+
+    :param cpus: ids of the cores to use, ``auto`` for all
+    :param gpus: ids of the GPUs to use
+    :param jobs_per_gpu: at once on each GPU
+    :param n_jobs: at once where no GPUs are used; -1: one for each core
+    :param free_memory_mb: that must be free before a job starts
+    :param free_gpu_memory_mb: that a GPU must have free before a job starts on it
+    """
+
+    n_runs_per_host = 1  # each has its cores to itself
+
+    def __init__(
+        self,
+        cpus: Any,
+        gpus: Any,
+        jobs_per_gpu: int,
+        n_jobs: int,
+        free_memory_mb: int,
+        free_gpu_memory_mb: int,
+    ) -> None:
+        self._shares = (cpus, gpus, jobs_per_gpu, n_jobs)
+        self._free_mb = (free_memory_mb, free_gpu_memory_mb)
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """
+        Divide the host.
+
+        :raises UserError: if a core or a GPU is not there
+        """
+        from hydra_plugins.subgoal_launchers._host import Host, slots_of
+
+        self.config, self._context, self._task = config, hydra_context, task_function
+        self._host = Host(slots_of(*self._shares), *self._free_mb)
+        self.n_slots = self._host.n_slots
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """
+        Run jobs, as many at once as there are slots.
+
+        :param job_overrides: of each
+        :param initial_job_idx: number of the first
+        """
+        numbers = itertools.count(initial_job_idx)
+        with ThreadPoolExecutor(self.n_slots) as threads:
+            return list(threads.map(self._run, numbers, job_overrides))
+
+    def _run(self, number: int, overrides: Sequence[str]) -> JobReturn:
+        from hydra_plugins.hydra_joblib_launcher._core import execute_job
+
+        state = Singleton.get_state()
+        context, config = self._context, self.config
+        job = (number, overrides, context, config, self._task, 0, state, False)
+        return self._host.run(execute_job, *job)
+
+    def cancel(self, *, waiting_only: bool) -> None:
+        """
+        Cancel jobs; none begins any more.
+
+        :param waiting_only: leave those alone that run
+        """
+        self._host.cancel(waiting_only=waiting_only)

@@ -1,0 +1,138 @@
+"""Searches through a real SLURM: jobs are killed, run out of time, wait and are cancelled."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from hydra_plugins.early_stop_tpe_sweeper._identity import local_process
+from hydra_plugins.early_stop_tpe_sweeper._ledger import WORKER
+from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage
+from interface.resolvers import REPOSITORY
+from tests.running import TINY_HER
+from tests.scale.slurm_node import PARTITION, SlurmNode, wait_until, why_not
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1200),
+    pytest.mark.skipif(why_not() is not None, reason=f"no SLURM here: {why_not()}"),
+]
+
+TRAIN = REPOSITORY / "experiment" / "train.py"
+SLEEPY = REPOSITORY / "tests" / "apps" / "sleepy_task.py"
+SLURM = ("hydra/launcher=slurm", f"hydra.launcher.partition={PARTITION}")
+# what a trial does depends on nothing but its configuration, so that two sweeps can be compared
+SEARCH = (
+    "algorithm.learners.sac.learning_rate=tag(log, interval(1e-4, 1e-2))",
+    *("hydra/sweeper/sampler=random", "hydra.sweeper.sampler.seed=1", "hydra/sweeper/pruner=none"),
+    *("hydra.sweeper.no_sign_of_life=null", "early_stop_threshold=1.1"),
+    *("hydra.sweeper.n_trials=6", "hydra.sweeper.study_name=test"),
+    *("n_threads=1", "overlap=false"),
+)
+RUN = ("n_epochs=6", "eval_after_n_steps=250")
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmNode]:
+    with SlurmNode(tmp_path_factory.mktemp("slurm")) as started:
+        yield started
+
+
+class Running:
+    """A sweep in the background."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.sweep_dir = folder / "sweep"
+        self._log = folder / "sweep.log"
+        self._process = subprocess.Popen(
+            [sys.executable, *arguments, f"hydra.sweep.dir={self.sweep_dir}"],
+            cwd=folder,  # jobs find our packages from anywhere
+            stdout=self._log.open("w"),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def interrupt(self) -> None:
+        self._process.send_signal(signal.SIGINT)
+
+    def wait_until(self, holds: Callable[[], Any], what: str) -> None:
+        wait_until(lambda: holds() or self._process.poll() is not None, what, 200)
+        assert self._process.poll() is None, self.log()
+
+    def ended(self, timeout: float) -> str:
+        try:
+            assert self._process.wait(timeout) == 0, self.log()
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise AssertionError(self.log()) from None
+        return self.log()
+
+
+def trials_of(sweep_dir: Path) -> list[optuna.trial.FrozenTrial]:
+    storage = open_storage(str(sweep_dir / "study.journal"))
+    return optuna.load_study(study_name="test", storage=storage).get_trials()
+
+
+def curves(sweep_dir: Path) -> dict[int, list[str]]:
+    """Evaluations of each trial, without what depends on the clock."""
+    found = {}
+    for trial in trials_of(sweep_dir):
+        lines = (sweep_dir / str(trial.number) / "evaluations.csv").read_text().splitlines()
+        timed = [index for index, key in enumerate(lines[0].split(",")) if "time/" in key]
+        cells = [line.split(",") for line in lines]
+        found[trial.number] = [
+            ",".join(cell for index, cell in enumerate(row) if index not in timed) for row in cells
+        ]
+    return found
+
+
+def saved(sweep_dir: Path, but: set[int]) -> tuple[int, str] | None:
+    """Find a trial that runs and has saved, and its SLURM job."""
+    for trial in trials_of(sweep_dir):
+        checkpoint = sweep_dir / str(trial.number) / "last.zip"
+        worker = local_process(trial.user_attrs.get(WORKER, "nowhere:0:0"))
+        if trial.number not in but and worker is not None and checkpoint.exists():
+            return trial.number, worker.environ()["SLURM_JOB_ID"]
+    return None
+
+
+def test_a_search_through_slurm_is_the_search_on_this_host(node: SlurmNode, tmp_path: Path):
+    arguments = (str(TRAIN), "--multirun", *TINY_HER, *RUN, *SEARCH)
+    given = list({text.partition("=")[0]: text for text in arguments}.values())
+    (tmp_path / "local").mkdir()
+    local = Running(tmp_path / "local", *given)
+    local.ended(400)
+
+    sweep = Running(tmp_path, *given, *SLURM, "hydra.launcher.signal_delay_s=60")
+    hurt: set[int] = set()
+    for harm in (
+        ("scancel", "{job}"),
+        ("scancel", "--full", "--signal=KILL", "{job}"),
+        ("scontrol", "update", "jobid={job}", "timelimit=1"),
+    ):
+        sweep.wait_until(lambda: saved(sweep.sweep_dir, but=hurt), "a checkpoint")
+        number, job = saved(sweep.sweep_dir, but=hurt) or pytest.fail("it ended too early")
+        node.run(*(word.format(job=job) for word in harm))
+        hurt.add(number)
+    node.run("scontrol", "update", f"nodename={node.name}", "state=drain", "reason=test")
+    sweep.wait_until(lambda: not node.jobs("running") and node.jobs("pending"), "jobs to wait")
+    node.run("scontrol", "update", f"nodename={node.name}", "state=resume")
+    log = sweep.ended(500)
+
+    assert "queued again" in log
+    trials, expected = trials_of(sweep.sweep_dir), trials_of(local.sweep_dir)
+    assert [trial.number for trial in trials] == list(range(6))
+    assert all(trial.state is TrialState.COMPLETE for trial in trials)
+    assert [trial.params for trial in trials] == [trial.params for trial in expected]
+    assert [trial.values for trial in trials] == [trial.values for trial in expected]
+    assert curves(sweep.sweep_dir) == curves(local.sweep_dir)
+    assert not node.jobs("pending,running")
