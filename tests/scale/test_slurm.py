@@ -78,6 +78,11 @@ class Running:
 
 
 def trials_of(sweep_dir: Path) -> list[optuna.trial.FrozenTrial]:
+    if (
+        not (sweep_dir / "delete_me_to_stop_hyperopt").exists()
+        and not (sweep_dir / "report.md").exists()
+    ):
+        return []  # it has not begun
     storage = open_storage(str(sweep_dir / "study.journal"))
     return optuna.load_study(study_name="test", storage=storage).get_trials()
 
@@ -136,3 +141,76 @@ def test_a_search_through_slurm_is_the_search_on_this_host(node: SlurmNode, tmp_
     assert [trial.values for trial in trials] == [trial.values for trial in expected]
     assert curves(sweep.sweep_dir) == curves(local.sweep_dir)
     assert not node.jobs("pending,running")
+
+
+@pytest.fixture
+def sleepy(node: SlurmNode, tmp_path: Path) -> Running:
+    """Four trials at once on a node that has place for two of them."""
+    running = Running(
+        tmp_path,
+        *(str(SLEEPY), "--multirun", "x=interval(0,1)", "epoch_seconds=2", "n_epochs=5", *SLURM),
+        *("hydra.sweeper.study_name=test", "hydra.sweeper.n_trials=8", "hydra.sweeper.n_jobs=4"),
+        *("hydra/sweeper/pruner=none", "hydra.sweeper.no_sign_of_life=null"),
+        "early_stop_threshold=1.1",
+    )
+    running.wait_until(
+        lambda: len(node.jobs("running")) == 2 and len(node.jobs("pending")) == 2, "jobs"
+    )
+    running.wait_until(lambda: n_reported(running.sweep_dir) >= 2, "both to work")
+    return running
+
+
+def n_reported(sweep_dir: Path) -> int:
+    return sum(bool(trial.intermediate_values) for trial in trials_of(sweep_dir))
+
+
+def states(sweep_dir: Path) -> list[TrialState]:
+    return [trial.state for trial in trials_of(sweep_dir)]
+
+
+def test_the_stop_file_cancels_what_waits(node: SlurmNode, sleepy: Running):
+    (sleepy.sweep_dir / "delete_me_to_stop_hyperopt").unlink()
+    sleepy.ended(120)
+    assert states(sleepy.sweep_dir) == [TrialState.COMPLETE] * 2 + [TrialState.WAITING] * 2
+    assert not node.jobs("pending,running")
+
+
+def test_an_interrupt_cancels_what_waits_and_ends_what_runs(node: SlurmNode, sleepy: Running):
+    sleepy.interrupt()
+    sleepy.ended(120)
+    assert states(sleepy.sweep_dir) == [TrialState.WAITING] * 4
+    assert not node.jobs("pending,running")
+
+
+def test_trials_share_an_allocation(node: SlurmNode, tmp_path: Path):
+    sweep = Running(
+        tmp_path,
+        *(str(SLEEPY), "--multirun", "x=interval(0,1)", "epoch_seconds=0.1"),
+        *("hydra/launcher=slurm_packed", "hydra.launcher.gpus_per_node=0"),
+        *("hydra.launcher.jobs_per_instance=2", "hydra.sweeper.n_trials=6"),
+        *("hydra.sweeper.study_name=test", "hydra.sweeper.n_jobs=2"),
+    )
+    sweep.ended(200)
+    assert all(state.is_finished() for state in states(sweep.sweep_dir))
+    assert len(list(sweep.sweep_dir.glob(".submitit/*/*_submission.sh"))) == 1
+    assert not node.jobs("pending,running")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("partition=fast", "unknown partition 'fast'; known: tests"),
+        ("gres=gpu:1", "SLURM refuses such jobs (Invalid generic resource (gres) specification)"),
+    ],
+)
+def test_what_slurm_does_not_have_is_one_sentence(
+    override: str, message: str, node: SlurmNode, tmp_path: Path
+):
+    done = command(
+        *(str(TRAIN), "--multirun", *SEARCH, "hydra/launcher=slurm"),
+        *(f"hydra.launcher.{override}", f"hydra.sweep.dir={tmp_path}/sweep"),
+    )
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "sweep").exists()
