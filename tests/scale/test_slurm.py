@@ -15,7 +15,7 @@ from hydra_plugins.early_stop_tpe_sweeper._identity import local_process
 from hydra_plugins.early_stop_tpe_sweeper._ledger import WORKER
 from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage
 from interface.resolvers import REPOSITORY
-from tests.running import TINY_HER
+from tests.running import TINY_HER, command
 from tests.scale.slurm_node import PARTITION, SlurmNode, wait_until, why_not
 
 pytestmark = [
