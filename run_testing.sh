@@ -1,11 +1,20 @@
 #!/usr/bin/env bash
-# Checks of this repository: ./run_testing.sh -t lint|unit|ci|browser
-#   lint  format, lint, types, shell, spelling        unit  the fast tests        ci  both
-#   browser  mlflow ui in Chromium, with screenshots in data/screenshots
+# Checks of this repository.
+#   ./run_testing.sh                  the performance matrix: does every agent still learn?
+#   ./run_testing.sh -t function      the function matrix: does every agent still run?
+#   ./run_testing.sh -t ci            lint, unit, and a slice of the function matrix
+#   ./run_testing.sh -t lint          format, lint, types, shell, spelling
+#   ./run_testing.sh -t unit          the fast tests
+#   ./run_testing.sh -t faults        kills, locks, full disks, NaN: was anything lost?
+#   ./run_testing.sh -t browser       mlflow ui in Chromium, with screenshots in data/screenshots
+# Options of the matrices (-g -p -m -s --filter --shard --max-minutes ...): ./run_testing.sh -h
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
-usage() { sed -n '2,4s/^# //p' "$0"; }
+usage() {
+    sed -n '2,10s/^# //p' "$0"
+    python -m experiment.testing -h
+}
 
 lint() {
     local status=0
@@ -32,27 +41,30 @@ browser() {
     $venv/bin/python -m pytest tests/test_browser.py
 }
 
-kind=ci
-while getopts "t:h" option; do
-    case $option in
-        t) kind=$OPTARG ;;
-        h) usage && exit 0 ;;
-        *) usage >&2 && exit 2 ;;
-    esac
-done
-
 if ! command -v ruff >/dev/null; then
     echo "run_testing.sh: the tools are not on the path; first: source ./set_paths.sh" >&2
     exit 2
 fi
 
+kind=performance
+matrix=("$@")
+for ((i = 1; i <= $#; i++)); do
+    case ${!i} in
+        -h) usage && exit 0 ;;
+        -t) ((next = i + 1)) && kind=${!next:-} && matrix=("${@:1:i-1}" "${@:i+2}") ;;
+    esac
+done
+
 case $kind in
     lint) lint ;;
     unit) unit ;;
-    ci) lint && unit ;;
+    ci) lint && unit && python -m experiment.testing -t function --ci "${matrix[@]}" ;;
+    function | performance) python -m experiment.testing -t "$kind" "${matrix[@]}" ;;
+    faults) python -m pytest -m faults "${matrix[@]}" ;;
     browser) browser ;;
     *)
-        echo "run_testing.sh: unknown -t $kind; known: lint, unit, ci, browser" >&2
+        echo "run_testing.sh: unknown -t $kind; known: lint, unit, ci, function, performance," \
+            "faults, browser" >&2
         exit 2
         ;;
 esac

@@ -1,5 +1,6 @@
 """Where a run comes from: parameters, code, versions, machine."""
 
+import hashlib
 import importlib.metadata
 import json
 import platform
@@ -63,6 +64,16 @@ def code_version() -> dict[str, str]:
     if commit is None:
         return {}
     return {"git.commit": commit.strip(), "git.dirty": str(bool(_git("status", "--porcelain")))}
+
+
+def code_fingerprint() -> str:
+    """Tell this state of the code from any other: the commit, and a digest of what differs."""
+    commit = (_git("rev-parse", "--short=10", "HEAD") or "unknown").strip()
+    changes = _git("diff", "HEAD") or ""
+    for name in (_git("ls-files", "--others", "--exclude-standard") or "").splitlines():
+        changes += name + hashlib.sha256((REPOSITORY / name).read_bytes()).hexdigest()
+    digest = hashlib.sha256(changes.encode()).hexdigest()[:8]
+    return f"{commit}-{digest}" if changes else commit
 
 
 def package_versions() -> dict[str, str]:

@@ -119,6 +119,7 @@ def test_the_best_model_is_the_best(tmp_path: Path):
     assert min(step for step, rank in ranks.items() if rank == ranks[best_step]) == best_step
 
 
+@pytest.mark.faults(1)
 def test_a_write_that_fails_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch):
     from experiment import checkpoint
 
@@ -158,6 +159,7 @@ def damaged(path: Path, how: str) -> None:
         ("broken inside", "is damaged"),
     ],
 )
+@pytest.mark.faults(1)
 def test_bad_checkpoints_are_told(how: str, message: str, tmp_path: Path):
     train(tmp_path, *TINY_HER)
     damaged(tmp_path / "last.zip", how)

@@ -176,6 +176,7 @@ def test_news_by_step_and_time():
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.faults(20)
 def test_twenty_kills_lose_and_double_nothing(tmp_path: Path, store: list[str]):
     client = make_runs(tmp_path, 20, n_points=50)
     moments = random.Random(1)
@@ -309,6 +310,7 @@ def test_an_upload(tmp_path: Path, store: list[str], comet: Comet):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("fails_as", ["reset", "500"])
+@pytest.mark.faults(1)
 def test_an_upload_that_breaks_off_goes_on(
     tmp_path: Path, store: list[str], comet: Comet, fails_as: str
 ):
@@ -326,6 +328,7 @@ def test_an_upload_that_breaks_off_goes_on(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.faults(1)
 def test_a_comet_that_hangs_is_given_up(tmp_path: Path, store: list[str], comet: Comet):
     make_runs(tmp_path, 1)
     comet.delay_seconds = 60.0

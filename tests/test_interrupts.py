@@ -69,6 +69,7 @@ def the_run(tmp_path: Path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.faults(1)
 def test_a_signal_ends_in_order(number, running: RunningCommand, tmp_path: Path):
     running.wait_for("epoch 1/200")
     time.sleep(0.5)
@@ -81,6 +82,7 @@ def test_a_signal_ends_in_order(number, running: RunningCommand, tmp_path: Path)
     assert read_meta(running.run_dir / "last.zip").step % 150 != 0
 
 
+@pytest.mark.faults(2)
 def test_a_second_signal_ends_at_once(running: RunningCommand):
     running.wait_for("epoch 1/200")
     running.process.send_signal(signal.SIGSTOP)
@@ -90,6 +92,7 @@ def test_a_second_signal_ends_at_once(running: RunningCommand):
     assert running.process.wait(timeout=30) not in (0, None)
 
 
+@pytest.mark.faults(1)
 def test_a_killed_run_goes_on_as_one_run(running: RunningCommand, tmp_path: Path):
     running.wait_for("epoch 2/200")
     time.sleep(random.Random(os.getpid()).uniform(0, 1))

@@ -161,6 +161,7 @@ def test_deleting_the_stop_file_drains(tmp_path: Path):
 
 
 @pytest.mark.parametrize("whom", ["sweeper", "all"])
+@pytest.mark.faults(1)
 def test_an_interrupt_queues_what_runs(whom: str, tmp_path: Path):
     running = start(tmp_path, *SLOW)
     wait_for_trials(tmp_path, 1)

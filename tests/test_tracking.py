@@ -90,6 +90,7 @@ def test_system_metrics(tmp_path: Path, store: list[str]):
     assert "system/cpu_utilization_percentage" in run.data.metrics
 
 
+@pytest.mark.faults(1)
 def test_a_locked_store_delays_nothing_and_loses_nothing(tmp_path: Path, store: list[str]):
     tracker = make_tracker(tmp_path, close_timeout_seconds=0.5)
     tracker.start(tmp_path, "name", {"a": "1"}, {})
@@ -128,6 +129,7 @@ def wait_for_sender(tracker: MlflowTracker) -> None:
     assert not tracker._sender.is_alive()
 
 
+@pytest.mark.faults(1)
 def test_a_store_that_vanishes_is_told_once_and_filled_later(
     tmp_path: Path, store: list[str], caplog: pytest.LogCaptureFixture
 ):
@@ -157,6 +159,7 @@ def test_a_store_that_vanishes_is_told_once_and_filled_later(
     assert send_rest(run_dir) == 0
 
 
+@pytest.mark.faults(1)
 def test_records_of_a_killed_process_are_kept(tmp_path: Path):
     code = (
         "import os, sys; from pathlib import Path; from experiment.tracking.journal import Journal;"
@@ -172,6 +175,7 @@ def test_records_of_a_killed_process_are_kept(tmp_path: Path):
     assert Journal(tmp_path).is_sent()
 
 
+@pytest.mark.faults(1)
 def test_a_half_written_line_is_not_read(tmp_path: Path):
     journal = Journal(tmp_path)
     journal.append("tags", values={"a": "1"})
@@ -181,6 +185,7 @@ def test_a_half_written_line_is_not_read(tmp_path: Path):
     assert [record["kind"] for record in records] == ["tags"]
 
 
+@pytest.mark.faults(1)
 def test_an_exception_marks_the_run_failed(tmp_path: Path, store: list[str], monkeypatch):
     from envs.point_reach import PointReach
 
@@ -235,6 +240,7 @@ def broken(*step):
         (broken, ZeroDivisionError, "the arm broke"),
     ],
 )
+@pytest.mark.faults(1)
 def test_a_broken_environment_leaves_no_run(
     change, error, message, tmp_path: Path, store: list[str], monkeypatch
 ):
@@ -256,6 +262,7 @@ def test_no_password_is_written(tmp_path: Path, store: list[str]):
     assert len((run_dir / RUN_ID).read_text(encoding="utf-8").strip()) == 32
 
 
+@pytest.mark.faults(8)
 def test_eight_processes_on_one_fresh_store(tmp_path: Path):
     code = (
         "import sys; from pathlib import Path; from tests.test_tracking import make_tracker;"

@@ -165,6 +165,7 @@ class StoppingMonitor:
 
 
 @pytest.mark.parametrize("where", ["loss", "weights"])
+@pytest.mark.faults(1)
 def test_nan_ends_a_run_as_diverged(where: str, tmp_path: Path, monkeypatch):
     from baselines_ext import SAC
 
@@ -216,6 +217,7 @@ def test_overlap_that_cannot_be_is_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize("overlap", [True, False])
+@pytest.mark.faults(1)
 def test_an_environment_that_breaks_is_told_with_its_traceback(
     overlap: bool, tmp_path: Path, monkeypatch
 ):

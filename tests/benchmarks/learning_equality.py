@@ -9,6 +9,7 @@ Makes the runs that are still missing in data/learning_equality.csv, one line ea
 
 import argparse
 import csv
+import inspect
 import itertools
 import statistics
 import subprocess
@@ -117,7 +118,8 @@ def model_of_sb3(cfg: DictConfig, venv: VecEnv) -> BaseAlgorithm:
     is_her = cfg.algorithm_name == "her"
     node: Any = cfg.algorithm.learners.sac if is_her else cfg.algorithm
     values: Any = OmegaConf.to_container(node)
-    arguments = {key: value for key, value in values.items() if not key.startswith("_")}
+    known = inspect.signature(sb3.SAC).parameters  # what only ours has is off by default
+    arguments = {key: value for key, value in values.items() if key in known}
     if not is_her:
         return sb3.SAC("MlpPolicy", venv, seed=cfg.seed, device="cpu", **arguments)
     return sb3.SAC(

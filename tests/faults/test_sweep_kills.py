@@ -70,6 +70,7 @@ def finished(sweep_dir: Path) -> dict[tuple[str, int], FrozenTrial]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
+@pytest.mark.faults(50)
 def test_fifty_kills_lose_nothing(tmp_path: Path):
     rng = random.Random(1)
     n_kills, n_sweeps = 0, 0

@@ -1,0 +1,7 @@
+"""``python -m experiment.testing``."""
+
+import sys
+
+from experiment.testing.command import main
+
+sys.exit(main())

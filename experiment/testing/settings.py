@@ -1,0 +1,55 @@
+"""``conf/regression.yaml``: how the matrix runs."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from interface.errors import UserError
+from interface.resolvers import REPOSITORY
+
+
+@dataclass
+class FunctionSettings:
+    """Of the function matrix; the YAML explains each."""
+
+    minutes: float = 0.4
+    variants: dict[str, list[str]] = field(default_factory=dict)
+    overrides: list[str] = field(default_factory=list)
+    restored: list[str] = field(default_factory=list)
+    ci: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Settings:
+    """Of both matrices; the YAML explains each."""
+
+    timeout_factor: float = 4
+    timeout_least_minutes: float = 5
+    slow_factor: float = 2
+    function: FunctionSettings = field(default_factory=FunctionSettings)
+
+    def timeout_minutes(self, expected: float) -> float:
+        """
+        Tell when a job is ended.
+
+        :param expected: minutes
+        """
+        return max(self.timeout_least_minutes, self.timeout_factor * expected)
+
+
+def load_settings(path: Path = REPOSITORY / "conf" / "regression.yaml") -> Settings:
+    """
+    Read the settings.
+
+    :param path: of the YAML
+    :raises UserError: if a key is unknown or a value is of another type
+    """
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(Settings), OmegaConf.load(path))
+    except OmegaConfBaseException as error:
+        raise UserError(f"{path}: {str(error).splitlines()[0]}") from error
+    settings = OmegaConf.to_object(merged)
+    assert isinstance(settings, Settings)
+    return settings
