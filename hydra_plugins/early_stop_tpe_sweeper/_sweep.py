@@ -221,6 +221,7 @@ class Sweep:
         if outcome.error is not None:
             self._fail(job.trial, outcome)
         elif outcome.status is Status.INTERRUPTED:
+            log.info("trial %d was interrupted; queued again", job.trial.number)
             self.ledger.requeue(job.trial)
         else:
             self.ledger.tell(job.trial, outcome)

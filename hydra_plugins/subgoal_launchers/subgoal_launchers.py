@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher
@@ -64,7 +64,14 @@ class _QueueLauncher(BaseSubmititLauncher):
             )
             for index, overrides in enumerate(job_overrides)
         ]
-        return [self._queue.result(job) for job in jobs]
+        return [self._result(job) for job in jobs]
+
+    def _result(self, job: Any) -> JobReturn:
+        """Wait for a job; a lost one takes no other along."""
+        try:
+            return self._queue.result(job)
+        except RuntimeError as error:
+            return JobReturn(status=JobStatus.FAILED, _return_value=error)
 
     def cancel(self, *, waiting_only: bool) -> None:
         """
@@ -185,7 +192,10 @@ class BalancedLauncher(Launcher):
         state = Singleton.get_state()
         context, config = self._context, self.config
         job = (number, overrides, context, config, self._task, 0, state, False)
-        return self._host.run(execute_job, *job)
+        try:
+            return self._host.run(execute_job, *job)
+        except RuntimeError as error:  # its process died; the others go on
+            return JobReturn(status=JobStatus.FAILED, _return_value=error)
 
     def cancel(self, *, waiting_only: bool) -> None:
         """

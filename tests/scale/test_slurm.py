@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import psutil
 import pytest
 from optuna.trial import TrialState
 
@@ -100,13 +101,13 @@ def curves(sweep_dir: Path) -> dict[int, list[str]]:
     return found
 
 
-def saved(sweep_dir: Path, but: set[int]) -> tuple[int, str] | None:
-    """Find a trial that runs and has saved, and its SLURM job."""
+def saved(sweep_dir: Path, but: set[int]) -> tuple[int, psutil.Process] | None:
+    """Find a trial that runs and has saved, and its process."""
     for trial in trials_of(sweep_dir):
         checkpoint = sweep_dir / str(trial.number) / "last.zip"
         worker = local_process(trial.user_attrs.get(WORKER, "nowhere:0:0"))
         if trial.number not in but and worker is not None and checkpoint.exists():
-            return trial.number, worker.environ()["SLURM_JOB_ID"]
+            return trial.number, worker
     return None
 
 
@@ -121,19 +122,21 @@ def test_a_search_through_slurm_is_the_search_on_this_host(node: SlurmNode, tmp_
     hurt: set[int] = set()
     for harm in (
         ("scancel", "{job}"),
-        ("scancel", "--full", "--signal=KILL", "{job}"),
+        ("kill", "-9", "{pid}"),
         ("scontrol", "update", "jobid={job}", "timelimit=1"),
     ):
         sweep.wait_until(lambda: saved(sweep.sweep_dir, but=hurt), "a checkpoint")
-        number, job = saved(sweep.sweep_dir, but=hurt) or pytest.fail("it ended too early")
-        node.run(*(word.format(job=job) for word in harm))
+        number, process = saved(sweep.sweep_dir, but=hurt) or pytest.fail("it ended too early")
+        job = process.environ()["SLURM_JOB_ID"]
+        node.run(*(word.format(job=job, pid=process.pid) for word in harm))
         hurt.add(number)
     node.run("scontrol", "update", f"nodename={node.name}", "state=drain", "reason=test")
     sweep.wait_until(lambda: not node.jobs("running") and node.jobs("pending"), "jobs to wait")
     node.run("scontrol", "update", f"nodename={node.name}", "state=resume")
     log = sweep.ended(500)
 
-    assert "queued again" in log
+    assert log.count("was interrupted; queued again") >= 2
+    assert log.count("lost its worker") == 1
     trials, expected = trials_of(sweep.sweep_dir), trials_of(local.sweep_dir)
     assert [trial.number for trial in trials] == list(range(6))
     assert all(trial.state is TrialState.COMPLETE for trial in trials)
