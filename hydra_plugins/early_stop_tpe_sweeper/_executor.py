@@ -88,7 +88,7 @@ class LauncherExecutor:
     def _launch(self, overrides: Sequence[str], index: int) -> tuple[Any, float]:
         try:
             (result,) = self._launcher.launch([overrides], initial_job_idx=index)
-            return result.return_value, self.now()  # raises what the job raised
+            return result._return_value, self.now()  # of a failed job: what it raised
         except BaseException as error:  # noqa: BLE001 (the sweep judges what ended a job)
             return error, self.now()
 

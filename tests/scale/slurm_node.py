@@ -35,7 +35,8 @@ SchedulerParameters=sched_interval=2
 KillWait=5
 MpiDefault=none
 ReturnToService=2
-{gres}NodeName={host} NodeAddr=127.0.0.1 CPUs={n_cpus} RealMemory=1000 State=UNKNOWN{node_gres}
+GresTypes=gpu
+NodeName={host} NodeAddr=127.0.0.1 CPUs={n_cpus} RealMemory=1000 Gres=gpu:1 State=UNKNOWN
 PartitionName={partition} Nodes={host} Default=YES MaxTime=600 State=UP
 """
 
@@ -91,10 +92,11 @@ class SlurmNode:
                 folder=self.folder,
                 n_cpus=self._n_cpus,
                 partition=PARTITION,
-                gres="",
-                node_gres="",
             )
         )
+
+        # SLURM looks at the file alone, so this GPU need not be one
+        (self.folder / "gres.conf").write_text("Name=gpu File=/dev/null\n")
 
     def _start_munge(self) -> None:
         folder = self.folder / "munge"

@@ -111,6 +111,19 @@ def saved(sweep_dir: Path, but: set[int]) -> tuple[int, psutil.Process] | None:
     return None
 
 
+def wait_for_sigterm(process: psutil.Process) -> None:
+    """Hold a process until it is told to end, however fast it is."""
+
+    def is_told() -> bool:
+        status = Path(f"/proc/{process.pid}/status").read_text().split("\n")
+        pending = [int(line.split()[1], 16) for line in status if line.startswith("ShdPnd")]
+        return bool(pending[0] & 1 << (signal.SIGTERM - 1))
+
+    process.suspend()
+    wait_until(is_told, "the time to be up", 120)
+    process.resume()
+
+
 def test_a_search_through_slurm_is_the_search_on_this_host(node: SlurmNode, tmp_path: Path):
     arguments = (str(TRAIN), "--multirun", *TINY_HER, *RUN, *SEARCH)
     given = list({text.partition("=")[0]: text for text in arguments}.values())
@@ -130,6 +143,7 @@ def test_a_search_through_slurm_is_the_search_on_this_host(node: SlurmNode, tmp_
         job = process.environ()["SLURM_JOB_ID"]
         node.run(*(word.format(job=job, pid=process.pid) for word in harm))
         hurt.add(number)
+    wait_for_sigterm(process)  # the time limit's; SLURM looks every 30 s
     node.run("scontrol", "update", f"nodename={node.name}", "state=drain", "reason=test")
     sweep.wait_until(lambda: not node.jobs("running") and node.jobs("pending"), "jobs to wait")
     node.run("scontrol", "update", f"nodename={node.name}", "state=resume")
@@ -199,11 +213,26 @@ def test_trials_share_an_allocation(node: SlurmNode, tmp_path: Path):
     assert not node.jobs("pending,running")
 
 
+def test_a_launch_shares_a_gpu(node: SlurmNode, tmp_path: Path):
+    script = tmp_path / "task.py"
+    script.write_text("import os, time; time.sleep(5); print(os.environ['CUDA_VISIBLE_DEVICES'])")
+    done = command(
+        *("experiment/launch.py", f"script={script}", "n_seeds=3", f"output_dir={tmp_path}/out"),
+        *("hydra/launcher=slurm_packed", "hydra.launcher.jobs_per_instance=2"),
+        *("hydra.launcher.idle_seconds=5", "hydra.launcher.cpus_per_task=1"),
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 of 3 runs ended with exit code 0" in done.stdout
+    outputs = [path.read_text().strip() for path in tmp_path.glob("out/*/output.log")]
+    assert outputs == ["0"] * 3
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
         ("partition=fast", "unknown partition 'fast'; known: tests"),
-        ("gres=gpu:1", "SLURM refuses such jobs (Invalid generic resource (gres) specification)"),
+        ("gres=tpu:1", "SLURM refuses such jobs (Invalid generic resource (gres) specification)"),
     ],
 )
 def test_what_slurm_does_not_have_is_one_sentence(
