@@ -64,7 +64,11 @@ class _QueueLauncher(BaseSubmititLauncher):
             )
             for index, overrides in enumerate(job_overrides)
         ]
-        return [self._result(job) for job in jobs]
+        try:
+            return [self._result(job) for job in jobs]
+        except KeyboardInterrupt:
+            self.cancel(waiting_only=False)
+            raise
 
     def _result(self, job: Any) -> JobReturn:
         """Wait for a job; a lost one takes no other along."""
@@ -184,7 +188,11 @@ class BalancedLauncher(Launcher):
         """
         numbers = itertools.count(initial_job_idx)
         with ThreadPoolExecutor(self.n_slots) as threads:
-            return list(threads.map(self._run, numbers, job_overrides))
+            try:
+                return list(threads.map(self._run, numbers, job_overrides))
+            except KeyboardInterrupt:
+                self.cancel(waiting_only=False)
+                raise
 
     def _run(self, number: int, overrides: Sequence[str]) -> JobReturn:
         from hydra_plugins.hydra_joblib_launcher._core import execute_job
