@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from interface.errors import UserError
 from interface.parameters import model_nodes
+from util.slots import available_cpus
 
 # More threads do not help networks of the usual size.
 _MOST_THREADS = 4
@@ -32,8 +33,10 @@ class Resources:
 
 
 def available_cores() -> int:
-    """Count the cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Count the cores that this process may run on, or that SLURM gave it without binding it."""
+    given = os.environ.get("SLURM_CPUS_PER_TASK")
+    n_cores = len(available_cpus())
+    return n_cores if given is None else min(n_cores, int(given))
 
 
 def resources_of(cfg: DictConfig, n_cores: int, *, can_overlap: bool) -> Resources:

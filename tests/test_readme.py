@@ -98,8 +98,9 @@ def python_arguments(words: list[str], data_dir: str, tmp_path: Path, *, long: b
         few = [re.sub(r"n_episodes=\d+", "n_episodes=2", word) for word in words]
         kept = [re.sub(r"export=.*", f"export={tmp_path}/policy.zip", word) for word in few]
         return [*kept, f"data_dir={data_dir}", "render.n_episodes=1"]
-    if script == "experiment/plot.py":
-        return [*words, f"data_dir={data_dir}", f"output_dir={tmp_path}"]
+    more = {"experiment/plot.py": [], "experiment/launch.py": ["--cfg", "job", "--resolve"]}
+    if script in more:
+        return [*words, f"data_dir={data_dir}", f"output_dir={tmp_path}", *more[script]]
     if script == "experiment/comet_mirror.py":
         client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
         client.set_terminated(client.create_run("0").info.run_id)

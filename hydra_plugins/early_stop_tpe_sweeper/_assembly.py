@@ -8,7 +8,6 @@ from typing import Any
 
 import optuna
 from hydra.core.plugins import Plugins
-from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
@@ -28,11 +27,10 @@ from hydra_plugins.early_stop_tpe_sweeper._search_space import (
     values_in,
 )
 from hydra_plugins.early_stop_tpe_sweeper._settings import check_settings, directions_of
-from hydra_plugins.early_stop_tpe_sweeper._stopping import interrupts, stop_file
 from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage
-from hydra_plugins.early_stop_tpe_sweeper._sweep import End, Limits, Sweep, worst_values
-from hydra_plugins.early_stop_tpe_sweeper._table import Table
+from hydra_plugins.early_stop_tpe_sweeper._sweep import End
 from hydra_plugins.early_stop_tpe_sweeper._warm_start import configurations_of
+from hydra_plugins.early_stop_tpe_sweeper._work import runs_per_host, work, workers_of
 from interface.errors import UserError
 from interface.instantiation import instantiate
 from interface.metrics import EVAL_SUCCESS_RATE
@@ -40,8 +38,6 @@ from interface.resolvers import REPOSITORY
 from util.git import git
 
 log = logging.getLogger(__name__)
-
-_WORST_SCORE = -1.0
 
 
 def run_sweep(
@@ -73,21 +69,12 @@ def run_sweep(
     ledger = open_ledger(settings, space)
     seed = joined(ledger, context, config, space, settings, base, arguments)
     n_workers = workers_of(launcher, settings["n_jobs"])
+    make_job = JobMaker(
+        context.config_loader, config, space, seed, runs_per_host(launcher, n_workers)
+    )
     sweep_dir = Path(config.hydra.sweep.dir)
-    with stop_file(sweep_dir) as path, Table(ledger, race, settings, path) as table:
-        sweep = Sweep(
-            ledger=ledger,
-            race=race,
-            executor=LauncherExecutor(launcher, n_workers),
-            limits=limits_of(settings, n_workers),
-            make_job=JobMaker(context.config_loader, config, space, seed),
-            worst=worst_values(directions_of(settings["direction"]), _WORST_SCORE),
-            is_stopped=lambda: not path.exists(),
-            on_change=table.update,
-        )
-        with interrupts(sweep):
-            end = sweep.run()
-    idle_share = sweep.workload.idle_share(sweep.executor.now())
+    with LauncherExecutor(launcher, n_workers) as executor:
+        end, idle_share = work(executor, n_workers, make_job, ledger, race, settings, sweep_dir)
     write_report(sweep_dir, ledger, race, space, idle_share, end, base)
     _raise_if_failed(end, ledger)
 
@@ -242,38 +229,6 @@ def known_configurations(
         return [(chosen, "default")]
     plain = values_in(load(config, [*space.fixed, "preset=none"]), space)
     return [(plain, "default"), (chosen, "preset")]
-
-
-def workers_of(launcher: Launcher, n_jobs: int) -> int:
-    """
-    Count the jobs that a launcher can run at once.
-
-    :param launcher: of Hydra
-    :param n_jobs: wanted
-    """
-    if type(launcher).__name__ == "BasicLauncher" and n_jobs > 1:
-        log.warning("hydra/launcher=basic runs one job at a time, not n_jobs=%d", n_jobs)
-        return 1
-    return n_jobs
-
-
-def limits_of(settings: Mapping[str, Any], n_workers: int) -> Limits:
-    """
-    Read when a sweep ends.
-
-    :param settings: of the sweeper
-    :param n_workers: jobs at once
-    """
-    return Limits(
-        n_trials=settings["n_trials"],
-        n_workers=n_workers,
-        stop_when_verified=settings["stop_when_verified"],
-        max_duration_seconds=60 * settings["max_duration_minutes"],
-        max_failure_rate=settings["max_failure_rate"],
-        max_retries=settings["max_retries"],
-        max_losses=settings["max_losses"],
-        heartbeat_seconds=settings["heartbeat_seconds"],
-    )
 
 
 def _raise_if_failed(end: End, ledger: Ledger) -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from hydra.plugins.launcher import Launcher
 from optuna.trial import Trial
@@ -45,8 +45,23 @@ class Executor(Protocol):
         :return: each with what it returned or the exception that it raised, and when it ended
         """
 
+    def cancel_waiting(self) -> None:
+        """Cancel what was submitted and did not begin; those jobs end by an exception."""
+
     def now(self) -> float:
         """Tell the time in seconds."""
+
+
+@runtime_checkable
+class Cancels(Protocol):
+    """A launcher with a queue: its jobs need not begin at once, and do not end with the sweep."""
+
+    def cancel(self, *, waiting_only: bool) -> None:
+        """
+        Cancel jobs; nothing is submitted any more.
+
+        :param waiting_only: leave those alone that run
+        """
 
 
 class LauncherExecutor:
@@ -73,7 +88,7 @@ class LauncherExecutor:
     def _launch(self, overrides: Sequence[str], index: int) -> tuple[Any, float]:
         try:
             (result,) = self._launcher.launch([overrides], initial_job_idx=index)
-            return result.return_value, self.now()  # raises what the job raised
+            return result._return_value, self.now()  # of a failed job: what it raised
         except BaseException as error:  # noqa: BLE001 (the sweep judges what ended a job)
             return error, self.now()
 
@@ -86,6 +101,21 @@ class LauncherExecutor:
         """
         done, _ = wait(self._jobs, timeout_seconds, FIRST_COMPLETED)
         return [(self._jobs.pop(future), *future.result()) for future in done]
+
+    def cancel_waiting(self) -> None:
+        """Cancel what was submitted and did not begin."""
+        self._cancel(waiting_only=True)
+
+    def _cancel(self, *, waiting_only: bool) -> None:
+        if isinstance(self._launcher, Cancels):
+            self._launcher.cancel(waiting_only=waiting_only)
+
+    def __enter__(self) -> "LauncherExecutor":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leave nothing behind, whatever ended the sweep."""
+        self._cancel(waiting_only=False)
 
     def now(self) -> float:
         """Tell the time in seconds."""

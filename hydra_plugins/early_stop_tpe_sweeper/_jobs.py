@@ -29,12 +29,14 @@ class JobMaker:
     :param config: of the sweep
     :param space: what is searched
     :param seed: of the screening runs
+    :param n_runs_per_host: runs that share the cores that one sees
     """
 
     loader: ConfigLoader
     config: DictConfig
     space: SearchSpace
     seed: int
+    n_runs_per_host: int
     _composed: set[str] = field(default_factory=set)
 
     def __call__(self, trial: Trial, *, is_fresh: bool) -> Job:
@@ -70,7 +72,7 @@ class JobMaker:
             wanted.append(f"seed={seed}")
             trial.set_user_attr("seed", seed)
         if "n_parallel_runs" in self.config:
-            wanted.append(f"n_parallel_runs={self.config.hydra.sweeper.n_jobs}")
+            wanted.append(f"n_parallel_runs={self.n_runs_per_host}")
         if "trial_monitor" in self.config:
             wanted.append("hydra/job_logging=file")
             wanted += self._monitor_overrides(trial, is_fresh=is_fresh)

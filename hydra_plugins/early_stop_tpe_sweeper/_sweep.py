@@ -180,6 +180,7 @@ class Sweep:
             log.info("%s; %d running trials %s", reason.value, len(self.running), how)
         if at_once:
             self.ledger.end_running()
+        self.executor.cancel_waiting()
 
     def _fill_workers(self) -> None:
         while self.end is None and len(self.running) < self.limits.n_workers:
@@ -233,6 +234,7 @@ class Sweep:
         if outcome.error is not None:
             self._fail(job.trial, outcome)
         elif outcome.status is Status.INTERRUPTED:
+            log.info("trial %d was interrupted; queued again", job.trial.number)
             self.ledger.requeue(job.trial)
         else:
             self.ledger.tell(job.trial, outcome)
@@ -243,7 +245,7 @@ class Sweep:
         attributes = trial.user_attrs
         if isinstance(error, BrokenProcessPool) or type(error).__name__ in _LOST_WORKER:
             epoch = str(self.ledger.last_epoch(trial))
-            losses = {epoch: attributes.get(_LOSSES, {}).get(epoch, 0) + 1}
+            losses = {epoch: attributes.get(_LOSSES, {}).get(epoch, 0) + (self.end is None)}
             trial.set_user_attr(_LOSSES, losses)
             if losses[epoch] <= self.limits.max_losses:
                 log.info("trial %d lost its worker at epoch %s; queued again", trial.number, epoch)

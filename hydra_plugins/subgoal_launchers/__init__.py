@@ -1,0 +1,1 @@
+"""Launchers: SLURM, submitit on one host, and one host filled evenly."""
