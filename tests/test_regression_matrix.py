@@ -111,7 +111,7 @@ def test_no_more_seeds_run_than_may_be_needed(
     [
         ({"threshold": None}, "does not say threshold"),
         ({"threshold": "high"}, "must be a number"),
-        ({"treshold": 0.9}, "did you mean threshold"),
+        ({"thresholdd": 0.9}, "did you mean threshold"),
         ({"required": 4}, "from 1 to 3"),
         ({"seeds": [1, 1]}, "different numbers"),
         ({"seeds": []}, "at least one"),

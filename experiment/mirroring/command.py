@@ -15,7 +15,7 @@ from experiment.mirroring.archive import write_archive
 from experiment.mirroring.memory import load_memory, save_memory
 from experiment.mirroring.source import RUNNING, contents_of, runs_of, state_of
 from experiment.mirroring.uploads import find_key, upload
-from experiment.tracking.store import connect
+from experiment.tracking.store import connect_existing
 from interface.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def mirror(cfg: DictConfig) -> None:
         with FileLock(folder / "mirror.lock"):
             for left in folder.glob(f"{_UNFINISHED}*"):  # of a mirror that was killed
                 shutil.rmtree(left)
-            client = connect(cfg.uri)
+            client = connect_existing(cfg.uri)
             runs = runs_of(client, cfg.run)
             if not runs:
                 raise UserError(f"there is no run in {cfg.uri} yet")

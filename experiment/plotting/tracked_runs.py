@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiment.plotting.run_data import RunData, Series
-from experiment.tracking.store import connect, without_password
+from experiment.tracking.store import connect_existing
 from interface.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ def read_store(
     :return: the runs with metrics, and one line for each that was left out
     :raises UserError: if the store cannot be read or a run is not in it
     """
-    client = connect(uri)
+    client = connect_existing(uri)
     found = [_get(client, run_id) for run_id in run_ids] or _search(client, envs, n_latest)
     if not found:
         of = f" of {', '.join(envs)}" if envs else ""
-        raise UserError(f"there is no run{of} in {without_password(uri)} yet")
+        raise UserError(f"there is no run{of} in {uri} yet")
     runs, notes = [], []
     for run in found:
         if any(key in run.data.metrics for key in metrics):

@@ -54,6 +54,19 @@ def connect(uri: str) -> "MlflowClient":
     return client
 
 
+def connect_existing(uri: str) -> "MlflowClient":
+    """
+    Connect to a store to read it: a mistyped path must not become an empty database.
+
+    :param uri: of an MLflow server or database
+    :raises UserError: if it is not there or does not answer
+    """
+    path = uri.removeprefix("sqlite:///")
+    if path != uri and not Path(path).is_file():
+        raise UserError(f"there is no MLflow database {path}")
+    return connect(uri)
+
+
 def _check_server(uri: str) -> None:
     try:
         with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_ANSWER_SECONDS):

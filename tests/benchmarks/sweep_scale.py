@@ -220,6 +220,9 @@ class LoadedClock:
         length = self.mean_seconds * float(self.rng.lognormal(-0.125, 0.5))
         heapq.heappush(self._events, (self.now() + length, next(self._count), job))
 
+    def cancel_waiting(self) -> None:
+        """Jobs begin at once."""
+
     def finished(self, timeout_seconds: float) -> list[tuple[Job, Any, float]]:
         """Return what ended while the sweeper worked, else let time pass."""
         now = self.now()
