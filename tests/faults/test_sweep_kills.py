@@ -31,6 +31,7 @@ def start(sweep_dir: Path, *overrides: str) -> subprocess.Popen:
         f"hydra.sweeper.n_trials={N_TRIALS}",
         f"hydra.sweep.dir={sweep_dir}",
         "hydra.sweeper.heartbeat_seconds=0.5",
+        "hydra.sweeper.heartbeat_timeout_seconds=5",
         "hydra.sweeper.max_losses=1000",
         *overrides,
     ]
