@@ -2,7 +2,7 @@
 # Checks of this repository.
 #   ./run_testing.sh                  the performance matrix: does every agent still learn?
 #   ./run_testing.sh -t function      the function matrix: does every agent still run?
-#   ./run_testing.sh -t ci            lint, unit, and a slice of the function matrix
+#   ./run_testing.sh -t ci            lint, unit, the README commands, a slice of the function matrix
 #   ./run_testing.sh -t lint          format, lint, types, shell, spelling
 #   ./run_testing.sh -t unit          the fast tests
 #   ./run_testing.sh -t faults        kills, locks, full disks, NaN: was anything lost?
@@ -26,7 +26,7 @@ lint() {
     return $status
 }
 
-unit() { python -m pytest -n "$(python -c 'import os; print(os.cpu_count())')" -m "not slow"; }
+tests() { python -m pytest -n "$(python -c 'import os; print(os.cpu_count())')" -m "$1"; }
 
 # Selenium gets an environment of its own, which also sees the packages of this one.
 browser() {
@@ -57,8 +57,8 @@ done
 
 case $kind in
     lint) lint ;;
-    unit) unit ;;
-    ci) lint && unit && python -m experiment.testing -t function --ci "${matrix[@]}" ;;
+    unit) tests "not slow and not readme" ;;
+    ci) lint && tests "not slow" && python -m experiment.testing -t function --ci "${matrix[@]}" ;;
     function | performance) python -m experiment.testing -t "$kind" "${matrix[@]}" ;;
     faults) python -m pytest -m faults "${matrix[@]}" ;;
     browser) browser ;;

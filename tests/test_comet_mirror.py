@@ -252,7 +252,7 @@ def test_a_run_starts_its_mirror(tmp_path: Path, store: list[str], monkeypatch):
         (["upload=perhaps"], "upload must be auto, true or false, got perhaps"),
         (["upload=true"], "upload=true needs a key"),
         (["interval_minutes=-1"], "interval_minutes must be at least 0"),
-        (["uri=sqlite:////nowhere/mlflow.db"], "there is no folder /nowhere"),
+        (["uri=sqlite:////nowhere/mlflow.db"], "there is no MLflow database /nowhere"),
     ],
 )
 def test_wrong_input(

@@ -15,6 +15,8 @@ from mlflow import MlflowClient
 from interface.resolvers import REPOSITORY
 from tests.running import command
 
+pytestmark = pytest.mark.readme
+
 IGNORED = {".venv", "data"}
 READMES = [
     path
