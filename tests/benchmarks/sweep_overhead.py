@@ -97,17 +97,18 @@ def many(n_trials: int) -> None:
         print(f"| {storage.partition(':')[0]} | {len(finished)} | {n_values} | {seconds:.0f} |")
 
 
-LEARNING = (
+POINT_REACH = (
     *("env=PointReach-v0", "policy=small", "tensorboard=false", "n_test_rollouts=10"),
     *("n_epochs=12", "eval_after_n_steps=200", "algorithm.learners.sac.batch_size=64"),
 )
+FETCH_REACH = ("env=FetchReach-v4", "algorithm=her", "tensorboard=false")
 RATES = "algorithm.learners.sac.learning_rate=tag(log, interval(1e-4, 1e-2))"
 GAMMAS = "algorithm.learners.sac.gamma=choice(0.8,0.9,0.95,0.99)"
 
 
 def train(folder: Path, *overrides: str) -> float:
-    """Search for hyperparameters of a small task; return the seconds."""
-    command = [sys.executable, "experiment/train.py", "--multirun", *LEARNING, RATES, GAMMAS]
+    """Search for two hyperparameters of a task; return the seconds."""
+    command = [sys.executable, "experiment/train.py", "--multirun", RATES, GAMMAS]
     start = time.monotonic()
     subprocess.run(
         [*command, f"hydra.sweep.dir={folder}", *overrides],
@@ -118,29 +119,53 @@ def train(folder: Path, *overrides: str) -> float:
     return time.monotonic() - start
 
 
+STOCK = ("hydra/sweeper=optuna", "hydra.sweeper.direction=maximize")
+ARMS = {
+    "ours": ("hydra/sweeper=early_stop_tpe", "hydra.sweeper.study_name=live"),
+    "stock + success stop": STOCK,
+    "stock as shipped": (*STOCK, "early_stop_threshold=1.1"),
+}
+
+
 def live(n_rounds: int, n_trials: int) -> None:
     """Wall-clock of equally many screened configurations; ours verifies on top of that."""
-    print("\n| sweeper | seconds of each round |\n|---|---|")
-    seconds: dict[str, list[float]] = {"early_stop_tpe": [], "optuna": []}
-    extra = {"early_stop_tpe": [], "optuna": ["hydra.sweeper.direction=maximize"]}
+    seconds: dict[str, list[float]] = {arm: [] for arm in (*ARMS, "ours, screening alone")}
     for number in range(n_rounds):
-        for sweeper, found in seconds.items():
+        for arm, overrides in ARMS.items():
             with tempfile.TemporaryDirectory() as folder:
-                found.append(
-                    train(
-                        Path(folder),
-                        f"hydra/sweeper={sweeper}",
-                        f"hydra.sweeper.n_trials={n_trials}",
-                        f"hydra.sweeper.sampler.seed={number}",
-                        *("tracking=none", "n_parallel_runs=2", "seed=1"),
-                        *extra[sweeper],
-                    )
+                common = (
+                    f"hydra.sweeper.n_trials={n_trials}",
+                    f"hydra.sweeper.sampler.seed={number}",
                 )
-    for sweeper, found in seconds.items():
-        print(f"| {sweeper} | {', '.join(f'{value:.0f}' for value in found)} |")
-    ratios = [b / a for a, b in zip(*seconds.values(), strict=True)]
-    each = ", ".join(f"{ratio:.2f}" for ratio in ratios)
-    print(f"stock takes {statistics.median(ratios):.2f} times as long (each round: {each})")
+                shared = ("tracking=none", "n_parallel_runs=2", "seed=1")
+                took = train(Path(folder), *FETCH_REACH, *common, *shared, *overrides)
+                seconds[arm].append(took)
+                if arm == "ours":
+                    rest = seconds_after_screening(Path(folder) / "study.journal")
+                    seconds["ours, screening alone"].append(took - rest)
+    print("\n| sweeper | seconds of each round | times ours | times ours, screening alone |")
+    print("|---|---|---|---|")
+    for arm, found in seconds.items():
+        each = ", ".join(f"{value:.0f}" for value in found)
+        ratios = [
+            statistics.median(a / b for a, b in zip(found, seconds[ours], strict=True))
+            for ours in ("ours", "ours, screening alone")
+        ]
+        print(f"| {arm} | {each} | {ratios[0]:.2f} | {ratios[1]:.2f} |")
+
+
+def seconds_after_screening(journal: Path) -> float:
+    """Tell how long runs on fresh seeds went on after the last screened configuration."""
+    storage = open_storage(str(journal))
+    last = [
+        max(
+            trial.datetime_complete
+            for trial in optuna.load_study(study_name=name, storage=storage).trials
+            if trial.datetime_complete
+        )
+        for name in ("live", "live-fresh")
+    ]
+    return max(0.0, (last[1] - last[0]).total_seconds())
 
 
 def mlflow_store(n_trials: int) -> None:
@@ -152,6 +177,7 @@ def mlflow_store(n_trials: int) -> None:
         uri = f"sqlite:///{folder}/mlflow.db"
         train(
             folder / "sweep",
+            *POINT_REACH,
             f"tracking.uri={uri}",
             f"tracking.artifact_location={folder}/artifacts",
             f"hydra.sweeper.n_trials={n_trials}",
