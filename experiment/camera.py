@@ -47,7 +47,10 @@ class Watched:
         with th.no_grad():
             seen, _ = policy.obs_to_tensor(observation)
             chosen = th.as_tensor(policy.scale_action(action), device=self._model.device)
-            return float(th.cat(critic(seen, chosen), dim=1).min())
+            values = critic(seen, chosen)
+            if isinstance(values, th.Tensor):  # TQC: (1, critics, quantiles)
+                values = [values.mean(dim=2)]
+            return float(th.cat(values, dim=1).min())
 
 
 class Camera(gym.Wrapper):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import envs  # noqa: F401 (registers our environments)
-from baselines_ext import SAC
+from baselines_ext import PPO, SAC, TD3, TQC
 from envs.episode_seeds import evaluation_seeds
 from envs.markers import Marker, positions_of, show_markers
 from experiment.camera import Watched
@@ -152,6 +152,16 @@ def test_the_watched_agent_acts_as_it_would_alone(tmp_path: Path):
         assert (action == model.predict(observation, deterministic=True)[0]).all()
     assert len(watched.subgoals) == 2
     assert isinstance(watched.q, float)
+
+
+@pytest.mark.parametrize("learner", [SAC, TD3, TQC, PPO])
+def test_what_the_critics_say(learner: Any, tmp_path: Path):
+    with hydra_main(TINY_HER, tmp_path) as cfg:
+        env = make_evaluation_env(cfg, evaluation_seeds(3))
+        model = learner("MultiInputPolicy", env.venv, policy_kwargs={"net_arch": [8]})
+        watched = Watched(model)
+        watched.predict(env.venv.reset(), deterministic=True)
+    assert (watched.q is None) == (learner is PPO)  # it has no critic of actions
 
 
 def test_the_strip_has_a_row_per_metric_and_layer():
