@@ -32,7 +32,7 @@ class Film:
         self._strip: FilmStrip
         self._fps = _DEFAULT_FPS
         self._n_layers = 0
-        self._last: np.ndarray
+        self._last: np.ndarray | None = None
         self._episode = 0
         self.n_frames = 0
         """Pictures written so far."""
@@ -78,7 +78,7 @@ class Film:
         return np.asarray(ImageOps.pad(picture, size, Image.Resampling.LANCZOS, color="white"))
 
     def _hold_end(self) -> None:
-        if self._writer is not None:
+        if self._last is not None:  # None also where the first picture could not be drawn
             for _ in range(int(_END_SECONDS * self._fps)):
                 self._write(self._last)
 

@@ -140,7 +140,7 @@ _RANGES = {
     "normalize.clip_reward": _more_than(0),
     "render.every_n_epochs": _at_least(1),
     "render.n_episodes": _at_least(1),
-    "render.width": _at_least(16),
+    "render.width": _at_least(240),  # the names of the strip below take 170
     "render.height": _at_least(16),
     "seed": _at_least(0),
     "n_parallel_runs": _at_least(1),
