@@ -139,7 +139,7 @@ def listed(seconds: list[float]) -> str:
 
 def trial_seconds(tracking: str, n_trials: int, comet: Comet) -> list[float]:
     """Run trials, two at a time; tell the seconds from the start to the end of each in MLflow."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         seeds = ",".join(map(str, range(n_trials)))
         sweep = ["--multirun", "hydra/sweeper=basic", "hydra/launcher=joblib"]
