@@ -79,7 +79,7 @@ def test_a_signal_ends_in_order(number, running: RunningCommand, tmp_path: Path)
     assert run.info.status == "KILLED"
     console = running.log.read_text(encoding="utf-8")
     assert f"{running.run_dir}" in console
-    assert read_meta(running.run_dir / "last.zip").step % 150 != 0
+    assert read_meta(running.run_dir / "last.zip").step > 150  # the first epoch's end
 
 
 @pytest.mark.faults(2)

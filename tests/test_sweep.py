@@ -1,5 +1,6 @@
 """Real sweeps of a task that only sleeps: what is left, what resumes, what is refused."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -128,9 +129,10 @@ def start(sweep_dir: Path, *overrides: str) -> subprocess.Popen[str]:
 def wait_for_trials(sweep_dir: Path, n_finished: int) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        if (sweep_dir / "study.journal").exists():
-            finished = [trial for trial in study(sweep_dir).trials if trial.state.is_finished()]
-            if len(finished) >= n_finished:
+        with contextlib.suppress(KeyError):  # the journal is there a moment before the study
+            journal = (sweep_dir / "study.journal").exists()
+            trials = study(sweep_dir).trials if journal else []
+            if sum(trial.state.is_finished() for trial in trials) >= n_finished:
                 return
         time.sleep(0.2)
     raise AssertionError("the sweep did not get that far")
