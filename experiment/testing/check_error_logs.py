@@ -20,7 +20,7 @@ def check_function(job: Job, outcome: Outcome, n_epochs: int) -> Verdict:
     :param n_epochs: evaluations that it must have made, those after the restore included
     """
     failure = failure_of(job, outcome) or _missing_part(job.folder, n_epochs)
-    metrics = {"seconds": outcome.seconds}
+    metrics = {"minutes": outcome.seconds / 60}
     if failure:
         return Verdict(passed=False, message=failure, metrics=metrics)
     return Verdict(passed=True, message="trained, tested, filmed, restored", metrics=metrics)

@@ -62,7 +62,7 @@ def _line(one: Progress, before: str) -> Line:
         _listed(verdicts, "value", ".2f"),
         _listed(verdicts, "steps", ".0f"),
         _median(verdicts, "steps_per_second", ".0f"),
-        _total_minutes(verdicts),
+        f"{_minutes(verdicts):.1f}",
         before,
         "; ".join(remarks(one)),
     )
@@ -139,10 +139,7 @@ def write_junit(
     """
     root = ElementTree.Element("testsuite", name=suite, tests=str(len(progress) + len(left_out)))
     for one in progress:
-        seconds = sum(
-            v.metrics.get("seconds", 60 * v.metrics.get("minutes", 0.0))
-            for v in one.verdicts.values()
-        )
+        seconds = 60 * _minutes(list(one.verdicts.values()))
         case = ElementTree.SubElement(
             root, "testcase", classname=suite, name=one.row.name, time=f"{seconds:.1f}"
         )
@@ -169,6 +166,5 @@ def _median(verdicts: Sequence[Verdict], metric: str, form: str) -> str:
     return format(statistics.median(values), form) if values else ""
 
 
-def _total_minutes(verdicts: Sequence[Verdict]) -> str:
-    minutes = [v.metrics.get("minutes", v.metrics.get("seconds", 0.0) / 60) for v in verdicts]
-    return f"{sum(minutes):.1f}"
+def _minutes(verdicts: Sequence[Verdict]) -> float:
+    return sum(verdict.metrics.get("minutes", 0.0) for verdict in verdicts)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from omegaconf import OmegaConf
+from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from interface.errors import UserError
@@ -14,20 +14,20 @@ from interface.resolvers import REPOSITORY
 class FunctionSettings:
     """Of the function matrix; the YAML explains each."""
 
-    minutes: float = 0.4
-    variants: dict[str, list[str]] = field(default_factory=dict)
-    overrides: list[str] = field(default_factory=list)
-    restored: list[str] = field(default_factory=list)
-    ci: list[str] = field(default_factory=list)
+    minutes: float = MISSING
+    variants: dict[str, list[str]] = MISSING
+    overrides: list[str] = MISSING
+    restored: list[str] = MISSING
+    ci: list[str] = MISSING
 
 
 @dataclass
 class Settings:
     """Of both matrices; the YAML explains each."""
 
-    timeout_factor: float = 4
-    timeout_least_minutes: float = 5
-    slow_factor: float = 2
+    timeout_factor: float = MISSING
+    timeout_least_minutes: float = MISSING
+    slow_factor: float = MISSING
     function: FunctionSettings = field(default_factory=FunctionSettings)
 
     def timeout_minutes(self, expected: float) -> float:
@@ -44,12 +44,12 @@ def load_settings(path: Path = REPOSITORY / "conf" / "regression.yaml") -> Setti
     Read the settings.
 
     :param path: of the YAML
-    :raises UserError: if a key is unknown or a value is of another type
+    :raises UserError: if a key is unknown or missing, or a value is of another type
     """
     try:
         merged = OmegaConf.merge(OmegaConf.structured(Settings), OmegaConf.load(path))
+        settings = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
         raise UserError(f"{path}: {str(error).splitlines()[0]}") from error
-    settings = OmegaConf.to_object(merged)
     assert isinstance(settings, Settings)
     return settings

@@ -36,9 +36,10 @@ def check_performance(
     speed = n_steps / result["seconds"]
     metrics = {"value": means[-1], "steps": n_steps, "steps_per_second": speed}
     metrics["minutes"] = outcome.seconds / 60
+    wrong_stop = _stopping_error(row, means, result["status"])
     return Verdict(
-        passed=_stopping_error(row, means, result["status"]) is None and means[-1] >= row.threshold,
-        message=_stopping_error(row, means, result["status"]) or _value(row, means, n_steps),
+        passed=wrong_stop is None and means[-1] >= row.threshold,
+        message=wrong_stop or _value(row, means, n_steps),
         warning=_speed_warning(row, speed, slow_factor),
         metrics=metrics,
     )
