@@ -7,7 +7,7 @@ import pytest
 from experiment.command_line import prepare
 from interface.errors import UserError
 from interface.resolvers import changed_overrides
-from tests.running import TINY_HER, command
+from tests.running import TINY_HER, command, forked_command
 
 PREDECESSOR = [
     ("env=FetchReach-v1", "env=FetchReach-v4"),
@@ -72,12 +72,13 @@ def test_wrong_input(overrides: list[str], answer: str, tmp_path: Path):
     tiny = [text for text in TINY_HER if "buffer_size" not in text]
     if overrides[0].startswith("restore"):
         tiny = []
-    done = command("experiment/train.py", *tiny, f"data_dir={tmp_path}", *overrides)
+    data = tmp_path / "data"
+    done = forked_command(tmp_path, "experiment/train.py", *tiny, f"data_dir={data}", *overrides)
     assert answer in done.stderr, done.stdout + done.stderr
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) <= 2
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in data.rglob("*") if path.is_file()]
 
 
 def test_an_output_directory_that_cannot_be_written(tmp_path: Path):
