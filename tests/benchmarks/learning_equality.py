@@ -1,9 +1,10 @@
 """
-Does SAC learn as it does in SB3? Steps until a task is solved, ours against SB3's, seed by seed.
+Do the learners learn as in SB3? Steps until a task is solved, ours against SB3's, seed by seed.
 
 Makes the runs that are still missing in data/learning_equality.csv, one line each, then reports:
 
     python tests/benchmarks/learning_equality.py
+    python tests/benchmarks/learning_equality.py --learner td3 ddpg --seeds 1 2 3
     python tests/benchmarks/learning_equality.py --runs 0    # only report
 """
 
@@ -17,27 +18,29 @@ import sys
 import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import stable_baselines3 as sb3
 import torch as th
 from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv
 
 from envs.episode_seeds import evaluation_seeds, training_seeds
 from experiment.build import make_model, make_vec_env
 from experiment.evaluation import evaluate, make_evaluation_env, summarize
+from interface.instantiation import instantiate
 from interface.resolvers import REPOSITORY
 from util.statistics import permutation_p_value, ratio_interval
 
 TABLE = REPOSITORY / "data" / "learning_equality.csv"
 LIBRARIES = ("ours", "sb3")
+LEARNERS = ("sac", "td3", "ddpg")
 
 
 @dataclass(frozen=True)
@@ -45,21 +48,21 @@ class Task:
     """
     What is to be learned.
 
-    :param algorithm: of ``conf/algorithm``, with its SAC
+    :param has_goals: learned with HER, by the steps' relabelled goals
     :param metric: mean of two evaluations of 20 episodes, one every 1000 steps
     :param solved: value from which the task is solved
     :param most_steps: the end of a run that does not solve it
     """
 
-    algorithm: str
+    has_goals: bool
     metric: str
     solved: float
     most_steps: int
 
 
 TASKS = {
-    "FetchReach-v4": Task("her", "eval/success_rate", 0.9, 50_000),
-    "Pendulum-v1": Task("sac", "eval/return", -200.0, 30_000),
+    "FetchReach-v4": Task(True, "eval/success_rate", 0.9, 50_000),
+    "Pendulum-v1": Task(False, "eval/return", -200.0, 30_000),
 }
 
 
@@ -67,6 +70,7 @@ TASKS = {
 class Run:
     """One line of the table."""
 
+    learner: str
     env: str
     library: str
     seed: int
@@ -97,11 +101,14 @@ class UntilSolved(BaseCallback):
         return not self.is_solved
 
 
-def config(env: str, seed: int) -> DictConfig:
+def config(learner: str, env: str, seed: int) -> DictConfig:
+    algorithm = "her" if TASKS[env].has_goals else learner
+    layers = [f"algorithm.layer_classes=[{learner}]"] if TASKS[env].has_goals else []
     overrides = [
         f"env={env}",
-        f"algorithm={TASKS[env].algorithm}",
-        f"algorithm_name={TASKS[env].algorithm}",
+        f"algorithm={algorithm}",
+        f"algorithm_name={algorithm}",
+        *layers,
         f"seed={seed}",
         "preset=none",
         "tracking=none",
@@ -113,39 +120,37 @@ def config(env: str, seed: int) -> DictConfig:
         return compose("main", overrides)
 
 
-def model_of_sb3(cfg: DictConfig, venv: VecEnv) -> BaseAlgorithm:
-    """Make SB3's own SAC from the same values."""
-    is_her = cfg.algorithm_name == "her"
-    node: Any = cfg.algorithm.learners.sac if is_her else cfg.algorithm
-    values: Any = OmegaConf.to_container(node)
-    known = inspect.signature(sb3.SAC).parameters  # what only ours has is off by default
+def model_of_sb3(cfg: DictConfig, learner: str, venv: VecEnv) -> BaseAlgorithm:
+    """Make SB3's own learner from the same values."""
+    has_goals = cfg.algorithm_name == "her"
+    node = cfg.algorithm.learners[learner] if has_goals else cfg.algorithm
+    values = instantiate(node).keywords
+    if noise := values.get("action_noise"):
+        values["action_noise"] = noise(get_action_dim(venv.action_space))
+    learner_class = getattr(sb3, learner.upper())
+    known = inspect.signature(learner_class).parameters  # what only ours has is off by default
     arguments = {key: value for key, value in values.items() if key in known}
-    if not is_her:
-        return sb3.SAC("MlpPolicy", venv, seed=cfg.seed, device="cpu", **arguments)
-    return sb3.SAC(
-        "MultiInputPolicy",
-        venv,
-        seed=cfg.seed,
-        device="cpu",
-        replay_buffer_class=sb3.HerReplayBuffer,
-        replay_buffer_kwargs={
+    if has_goals:
+        arguments["replay_buffer_class"] = sb3.HerReplayBuffer
+        arguments["replay_buffer_kwargs"] = {
             "n_sampled_goal": cfg.algorithm.n_sampled_goal,
             "goal_selection_strategy": cfg.algorithm.goal_selection_strategy,
-        },
-        **arguments,
-    )
+        }
+    policy = "MultiInputPolicy" if has_goals else "MlpPolicy"
+    return learner_class(policy, venv, seed=cfg.seed, device="cpu", **arguments)
 
 
-def run(env: str, library: str, seed: int) -> Run:
+def run(learner: str, env: str, library: str, seed: int) -> Run:
     start = time.monotonic()
     th.set_num_threads(1)
-    cfg, task = config(env, seed), TASKS[env]
+    cfg, task = config(learner, env, seed), TASKS[env]
     set_random_seed(seed)
     venv = make_vec_env(cfg.env, lambda index: training_seeds(seed, index), subprocesses=False)
-    model = (make_model if library == "ours" else model_of_sb3)(cfg, venv)
+    model = make_model(cfg, venv) if library == "ours" else model_of_sb3(cfg, learner, venv)
     callback = UntilSolved(cfg, task)
     model.learn(task.most_steps, callback)
     return Run(
+        learner=learner,
         env=env,
         library=library,
         seed=seed,
@@ -167,6 +172,7 @@ def finished() -> list[Run]:
     with TABLE.open(encoding="utf-8") as file:
         return [
             Run(
+                learner=line["learner"],
                 env=line["env"],
                 library=line["library"],
                 seed=int(line["seed"]),
@@ -191,17 +197,22 @@ def append(done: Run) -> None:
 
 def report(runs: list[Run]) -> str:
     lines = [
-        "| task, SAC | ours: steps by seed | median | SB3: steps by seed | median "
+        "| learner, task | ours: steps by seed | median | SB3: steps by seed | median "
         "| ratio of means (95 %) | p(ours is slower) |",
         "|---|---|---|---|---|---|---|",
     ]
-    for env in TASKS:
+    by_seed = sorted(runs, key=lambda run: run.seed)
+    for learner, env in itertools.product(LEARNERS, TASKS):
         ours, theirs = (
-            sorted((r for r in runs if (r.env, r.library) == (env, library)), key=lambda r: r.seed)
+            [
+                run
+                for run in by_seed
+                if (run.learner, run.env, run.library) == (learner, env, library)
+            ]
             for library in LIBRARIES
         )
         if ours and theirs:
-            lines.append(f"| {env} | {comparison(ours, theirs)} |")
+            lines.append(f"| {learner.upper()}, {env} | {comparison(ours, theirs)} |")
     return "\n".join(lines)
 
 
@@ -229,14 +240,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--runs", type=int, help="at most so many of the missing runs")
     parser.add_argument("--env", choices=TASKS, action="append")
+    parser.add_argument("--learner", choices=LEARNERS, nargs="+", default=["sac"])
     parser.add_argument("--library", choices=LIBRARIES, action="append")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     options = parser.parse_args()
-    wanted = itertools.product(options.seeds, options.env or TASKS, options.library or LIBRARIES)
-    there = {(r.seed, r.env, r.library) for r in finished()}
+    wanted = itertools.product(
+        options.seeds, options.learner, options.env or TASKS, options.library or LIBRARIES
+    )
+    there = {(r.seed, r.learner, r.env, r.library) for r in finished()}
     missing = [key for key in wanted if key not in there]
-    for seed, env, library in missing[: options.runs]:
-        append(run(env, library, seed))
+    for seed, learner, env, library in missing[: options.runs]:
+        append(run(learner, env, library, seed))
     sys.stdout.write(report(finished()) + "\n")
 
 
