@@ -50,7 +50,8 @@ def test_a_sweep_from_start_to_resume(tmp_path: Path):
     assert [trial.number for trial in first] == [0, 1, 2, 3]
     assert first[0].params["x"] == 0.1
     assert first[0].user_attrs["origin"] == "default"
-    assert {trial.user_attrs["seed"] for trial in first} == {7}
+    assert {trial.user_attrs["run"]["seed"] for trial in first} == {7}
+    assert len({trial.user_attrs["run"]["commit"] for trial in first}) == 1
     results = OmegaConf.load(tmp_path / "optimization_results.yaml")
     assert results.best_trial in range(4)
     assert OmegaConf.load(tmp_path / "tuned.yaml").x == results.best_params.x
@@ -63,7 +64,7 @@ def test_a_sweep_from_start_to_resume(tmp_path: Path):
     assert [trial.number for trial in after] == list(range(6))
     assert [trial.values for trial in after[:4]] == [trial.values for trial in first]
     fresh = study(tmp_path, "test-fresh").trials
-    seeds = [trial.user_attrs["seed"] for trial in fresh]
+    seeds = [trial.user_attrs["run"]["seed"] for trial in fresh]
     assert len(set(seeds)) == len(seeds)
     assert 7 not in seeds
 

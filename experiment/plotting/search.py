@@ -25,7 +25,7 @@ _PICTURES = {
 }
 _WIDE = ("plot_parallel_coordinate", "plot_slice")
 # What the sweeper notes with its studies; see hydra_plugins/README.md.
-_EPOCHS = "n_epochs"
+_RESULT, _EPOCHS = "result", "n_epochs"
 _SETTINGS = "settings"
 _FRESH = "-fresh"
 
@@ -152,18 +152,19 @@ def _save(figure: Any, path: Path, formats: Any) -> list[Path]:
 
 def _draw_epochs(study: "Study", folder: Path, formats: Any, notes: list[str]) -> list[Path]:
     """Draw how long each trial trained, and say how much shorter that was than allowed."""
-    trials = [t for t in study.get_trials(deepcopy=False) if t.user_attrs.get(_EPOCHS)]
+    results = {t.number: t.user_attrs.get(_RESULT, {}) for t in study.get_trials(deepcopy=False)}
+    results = {number: one for number, one in results.items() if one.get(_EPOCHS)}
     still = [name for name in formats if name != "html"]
-    if not trials or not still:
+    if not results or not still:
         notes.append(f"no picture of epochs: no trial tells its {_EPOCHS}")
         return []
-    epochs = np.array([trial.user_attrs[_EPOCHS] for trial in trials])
-    statuses = [str(trial.user_attrs.get("status", "unknown")) for trial in trials]
+    epochs = np.array([one[_EPOCHS] for one in results.values()])
+    statuses = [str(one.get("status", "unknown")) for one in results.values()]
     figure = Figure(figsize=(6.4, 3.0), layout="constrained")
     axes = figure.subplots()
     for index, status in enumerate(dict.fromkeys(statuses)):
         chosen = np.array([one == status for one in statuses])
-        numbers = np.array([trial.number for trial in trials])[chosen]
+        numbers = np.array(list(results))[chosen]
         axes.bar(numbers, epochs[chosen], color=COLOURS[index % len(COLOURS)], label=status)
     budget = study.user_attrs.get(_SETTINGS, {}).get("budget", epochs.max())
     saved = 1 - epochs.sum() / (budget * len(epochs))

@@ -70,7 +70,12 @@ def run_sweep(
     seed = joined(ledger, context, config, space, settings, base, arguments)
     n_workers = workers_of(launcher, settings["n_jobs"])
     make_job = JobMaker(
-        context.config_loader, config, space, seed, runs_per_host(launcher, n_workers)
+        context.config_loader,
+        config,
+        space,
+        seed,
+        ledger.commit,
+        runs_per_host(launcher, n_workers),
     )
     sweep_dir = Path(config.hydra.sweep.dir)
     with LauncherExecutor(launcher, n_workers) as executor:

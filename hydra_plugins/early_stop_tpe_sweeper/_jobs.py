@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from optuna.trial import Trial
 
 from hydra_plugins.early_stop_tpe_sweeper._executor import Job
-from hydra_plugins.early_stop_tpe_sweeper._records import CANDIDATE
+from hydra_plugins.early_stop_tpe_sweeper._records import CANDIDATE, RUN
 from hydra_plugins.early_stop_tpe_sweeper._search_space import SearchSpace
 from interface.resolvers import quoted
 from interface.run_files import CONFIG, LAST
@@ -29,6 +29,7 @@ class JobMaker:
     :param config: of the sweep
     :param space: what is searched
     :param seed: of the screening runs
+    :param commit: of the code on this host
     :param n_runs_per_host: runs that share the cores that one sees
     """
 
@@ -36,6 +37,7 @@ class JobMaker:
     config: DictConfig
     space: SearchSpace
     seed: int
+    commit: str
     n_runs_per_host: int
     _composed: set[str] = field(default_factory=set)
 
@@ -66,11 +68,10 @@ class JobMaker:
         seed = self.seed + (1 + trial.number if is_fresh else 0)
         subdir = f"fresh/{trial.user_attrs[CANDIDATE]}-s{seed}" if is_fresh else str(trial.number)
         folder = Path(self.config.hydra.sweep.dir) / subdir
-        trial.set_user_attr("run_dir", str(folder))
+        trial.set_user_attr(RUN, {"dir": str(folder), "seed": seed, "commit": self.commit})
         wanted = [f"hydra.sweep.subdir={subdir}"]
         if "seed" in self.config:
             wanted.append(f"seed={seed}")
-            trial.set_user_attr("seed", seed)
         if "n_parallel_runs" in self.config:
             wanted.append(f"n_parallel_runs={self.n_runs_per_host}")
         if "trial_monitor" in self.config:

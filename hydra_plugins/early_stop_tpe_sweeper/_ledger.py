@@ -23,7 +23,6 @@ from hydra_plugins.early_stop_tpe_sweeper._outcome import Outcome
 from hydra_plugins.early_stop_tpe_sweeper._records import (
     BEAT,
     CANDIDATE,
-    COMMIT,
     ENDING,
     FRESH,
     SWEEPER,
@@ -47,7 +46,7 @@ class Ledger:
     :param sampler: proposes configurations
     :param me: identity of this sweeper
     :param heartbeat_timeout_seconds: after which a sweeper of another host counts as dead
-    :param commit: of the code on this host, which each trial names
+    :param commit: of the code on this host
     """
 
     def __init__(
@@ -148,7 +147,7 @@ class Ledger:
         if self._n_settled + len(open_ones) >= n_trials and not waits:
             return None
         trial = self.screening.ask(self.space)
-        self._take(trial)
+        trial.set_user_attr(SWEEPER, self._me)
         if trial.number >= n_trials:  # another sweeper was quicker
             self.requeue(trial)
             return None
@@ -180,7 +179,7 @@ class Ledger:
                 self.storage.set_trial_state_values(one._trial_id, TrialState.RUNNING)
             ):
                 trial = Trial(self.racing, one._trial_id)
-                self._take(trial)
+                trial.set_user_attr(SWEEPER, self._me)
                 return trial
         return None
 
@@ -190,17 +189,9 @@ class Ledger:
             state=TrialState.RUNNING,
             params=screened.params,
             distributions=screened.distributions,
-            user_attrs={
-                CANDIDATE: candidate.number,
-                SWEEPER: self._me,
-                COMMIT: self.commit,
-            },
+            user_attrs={CANDIDATE: candidate.number, SWEEPER: self._me},
         )
         return Trial(self.racing, self.storage.create_new_trial(self.racing._study_id, template))
-
-    def _take(self, trial: Trial) -> None:
-        trial.set_user_attr(SWEEPER, self._me)
-        trial.set_user_attr(COMMIT, self.commit)
 
     def holds(self, trial: Trial) -> bool:
         """

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from hydra_plugins.early_stop_tpe_sweeper._records import RESULT
 from interface.errors import UserError
 from interface.result import Status, TrialResult
 
@@ -51,17 +52,17 @@ def outcome_of(value: Any, worst: list[float]) -> Outcome:
     :param value: a ``TrialResult``, a number, or several numbers
     :param worst: value of each objective that stands for NaN
     """
-    attributes: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     status = None
     if isinstance(value, TrialResult):
         status = value.status
-        attributes = {
+        result = {
             "status": status.value,
             "n_epochs": value.n_epochs,
             "n_steps": value.n_steps,
         }
         if value.run_id is not None:
-            attributes["run_id"] = value.run_id
+            result["run_id"] = value.run_id
         value = value.scores
     try:
         values = [float(one) for one in (value if _is_several(value) else [value])]
@@ -72,8 +73,8 @@ def outcome_of(value: Any, worst: list[float]) -> Outcome:
         message = f"the task returned {len(values)} values for {len(worst)} objectives"
         return failed(UserError(message))
     if any(math.isnan(one) for one in values):
-        values, attributes = worst, attributes | {"was_nan": True}
-    return Outcome(values, status, attributes)
+        values, result = worst, result | {"was_nan": True}
+    return Outcome(values, status, {RESULT: result} if result else {})
 
 
 def _is_several(value: Any) -> bool:

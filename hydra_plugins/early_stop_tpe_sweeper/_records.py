@@ -1,6 +1,7 @@
 """What the studies of a sweep hold: the names of attributes, and configurations with their runs."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -18,13 +19,33 @@ SETTINGS, SPACE, SEED, COMMIT, BEAT, ENDING = (
     "ending:",
 )
 # of a trial
-CANDIDATE, SWEEPER, WORKER, RETRIES, ORIGIN = (
+CANDIDATE, SWEEPER, WORKER, RETRIES, ORIGIN, RUN, RESULT = (
     "candidate",
     "sweeper",
     "worker",
     "retries",
     "origin",
+    "run",
+    "result",
 )
+
+
+def run_of(trial: FrozenTrial) -> dict[str, Any]:
+    """
+    Tell what a trial runs: ``dir``, ``seed``, ``commit``; one record, as each write takes a while.
+
+    :param trial: started
+    """
+    return trial.user_attrs.get(RUN, {})
+
+
+def result_of(trial: FrozenTrial) -> dict[str, Any]:
+    """
+    Tell how a trial ended: ``status``, ``n_epochs``, ``n_steps``, ``run_id``, ``was_nan``.
+
+    :param trial: if it is not finished, or of a task that is not ours, it has none of them
+    """
+    return trial.user_attrs.get(RESULT, {})
 
 
 def is_contender(trial: FrozenTrial) -> bool:
@@ -34,7 +55,7 @@ def is_contender(trial: FrozenTrial) -> bool:
     :param trial: of a study with one objective
     """
     is_complete = trial.state is TrialState.COMPLETE
-    return is_complete and trial.user_attrs.get("status") == Status.SUCCESS.value
+    return is_complete and result_of(trial).get("status") == Status.SUCCESS.value
 
 
 def candidates_of(
@@ -62,9 +83,9 @@ def candidate_of(trial: FrozenTrial, fresh: Sequence[FrozenTrial]) -> Candidate:
     assert trial.value is not None
     finished = tuple(
         FreshRun(
-            reached=one.user_attrs.get("status") == Status.SUCCESS.value,
+            reached=result_of(one).get("status") == Status.SUCCESS.value,
             score=one.value if one.state is TrialState.COMPLETE else 0.0,  # type: ignore[arg-type]
-            n_epochs=one.user_attrs.get("n_epochs", 0),
+            n_epochs=result_of(one).get("n_epochs", 0),
         )
         for one in fresh
         if one.state.is_finished()
@@ -73,7 +94,7 @@ def candidate_of(trial: FrozenTrial, fresh: Sequence[FrozenTrial]) -> Candidate:
         number=trial.number,
         reached=is_contender(trial),
         score=trial.value,
-        n_epochs=trial.user_attrs.get("n_epochs", 0),
+        n_epochs=result_of(trial).get("n_epochs", 0),
         fresh=finished,
         n_racing=sum(one.state is TrialState.RUNNING for one in fresh),
     )

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
 from hydra_plugins.early_stop_tpe_sweeper._pictures import importances, write_html
-from hydra_plugins.early_stop_tpe_sweeper._records import ORIGIN, candidate_of
+from hydra_plugins.early_stop_tpe_sweeper._records import ORIGIN, candidate_of, result_of, run_of
 from hydra_plugins.early_stop_tpe_sweeper._rules import Candidate, Race, Verdict
 from hydra_plugins.early_stop_tpe_sweeper._search_space import SearchSpace
 from hydra_plugins.early_stop_tpe_sweeper._sweep import End
@@ -101,7 +101,7 @@ def results(ledger: Ledger, race: Race, winner: Candidate | None) -> dict[str, A
         "best_params": trial.params,
         "best_value": trial.value,
         "best_trial": trial.number,
-        "run_dir": trial.user_attrs["run_dir"],
+        "run_dir": run_of(trial)["dir"],
         "verified": race.verdict(winner) is Verdict.VERIFIED,
     }
 
@@ -146,8 +146,8 @@ def report(ledger: Ledger, race: Race, idle_share: float, end: End, config: Dict
     """
     trials, fresh = ledger.trials, ledger.fresh_trials
     budget = config.get("n_epochs", 0)
-    spent = sum(one.user_attrs.get("n_epochs", 0) for one in trials)
-    spent_fresh = sum(one.user_attrs.get("n_epochs", 0) for one in fresh)
+    spent = sum(result_of(one).get("n_epochs", 0) for one in trials)
+    spent_fresh = sum(result_of(one).get("n_epochs", 0) for one in fresh)
     n_finished = sum(one.state.is_finished() for one in trials)
     lines = [
         f"# Study {ledger.screening.study_name}",
@@ -183,7 +183,7 @@ def _counts(trials: list[FrozenTrial]) -> str:
         if one.state in (TrialState.WAITING, TrialState.RUNNING)
         else "failed"
         if one.state is TrialState.FAIL
-        else str(one.user_attrs.get("status", "finished"))
+        else str(result_of(one).get("status", "finished"))
         for one in trials
     ]
     counted = [f"{names.count(name)} {name}" for name in dict.fromkeys(names)]
@@ -214,7 +214,7 @@ def _row(one: Candidate, trial: FrozenTrial, race: Race) -> str:
         seeds = f"{sum(run.reached for run in one.fresh)} of {len(one.fresh)}"
     else:
         fresh, seeds = "", ""
-    verdict = race.verdict(one).value if one.fresh else trial.user_attrs.get("status", "")
+    verdict = race.verdict(one).value if one.fresh else result_of(trial).get("status", "")
     return (
         f"| {one.number} {trial.user_attrs.get(ORIGIN, '')} | {verdict} | {one.score:.3f} in "
         f"{one.n_epochs} epochs | {seeds} | {fresh} | {params_text(trial.params)} |"

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table as RichTable
 
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
-from hydra_plugins.early_stop_tpe_sweeper._records import CANDIDATE
+from hydra_plugins.early_stop_tpe_sweeper._records import CANDIDATE, result_of, run_of
 from hydra_plugins.early_stop_tpe_sweeper._rules import Race, Verdict
 from hydra_plugins.early_stop_tpe_sweeper._sweep import Sweep
 
@@ -134,13 +134,13 @@ def finished_line(kind: str, trial: FrozenTrial) -> str:
     :param kind: of trial
     :param trial: finished
     """
-    status = trial.user_attrs.get("status", trial.state.name.lower())
+    status = result_of(trial).get("status", trial.state.name.lower())
     if trial.state is TrialState.FAIL:
         status = "failed"
-    epochs = trial.user_attrs.get("n_epochs")
+    epochs = result_of(trial).get("n_epochs")
     parts = [f"{kind} {trial.number}", status]
     if kind != "trial":
-        parts[0] += f" of trial {trial.user_attrs[CANDIDATE]}, seed {trial.user_attrs['seed']}"
+        parts[0] += f" of trial {trial.user_attrs[CANDIDATE]}, seed {run_of(trial)['seed']}"
     if epochs is not None:
         parts.append(f"{epochs} epochs")
     if trial.values:

@@ -43,19 +43,27 @@ def sweep(folder: Path, sweeper: str, n_trials: int, *overrides: str) -> tuple[f
 
 
 def trivial(n_rounds: int, n_few: int, n_many: int) -> None:
-    """Seconds per trial: the difference of a long and a short sweep leaves the start-up out."""
+    """
+    Seconds per trial: the difference of a long and a short sweep leaves the start-up out.
+
+    Stock keeps trials in memory, unless it is told a storage; ours always keeps them on disk.
+    """
     print("| sweeper | seconds per trivial trial, median of rounds | each round |\n|---|---|---|")
-    seconds: dict[str, list[float]] = {"early_stop_tpe": [], "optuna": []}
+    peers = [("early_stop_tpe", ""), ("optuna", ""), ("optuna", "sqlite:///{}/study.db")]
+    seconds: dict[tuple[str, str], list[float]] = {peer: [] for peer in peers}
     task = ("x=interval(0,1)", "epoch_seconds=0", "n_epochs=1", "early_stop_threshold=2")
     for _ in range(n_rounds):
-        for sweeper, found in seconds.items():
-            with tempfile.TemporaryDirectory() as folder:
-                few, _ = sweep(Path(folder) / "few", sweeper, n_few, *task)
-                many, _ = sweep(Path(folder) / "many", sweeper, n_many, *task)
-            found.append((many - few) / (n_many - n_few))
-    for sweeper, found in seconds.items():
+        for (sweeper, storage), found in seconds.items():
+            took = []
+            for n_trials in (n_few, n_many):
+                with tempfile.TemporaryDirectory() as folder:
+                    stored = [f"hydra.sweeper.storage={storage.format(folder)}"] if storage else []
+                    took.append(sweep(Path(folder), sweeper, n_trials, *task, *stored)[0])
+            found.append((took[1] - took[0]) / (n_many - n_few))
+    for (sweeper, storage), found in seconds.items():
         each = ", ".join(f"{value:.3f}" for value in found)
-        print(f"| {sweeper} | {statistics.median(found):.3f} | {each} |", flush=True)
+        name = f"{sweeper}, {storage.partition(':')[0] or 'as shipped'}"
+        print(f"| {name} | {statistics.median(found):.3f} | {each} |", flush=True)
 
 
 def idle(n_trials: int) -> None:

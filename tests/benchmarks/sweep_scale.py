@@ -40,7 +40,7 @@ from hydra_plugins.early_stop_tpe_sweeper._identity import identity  # noqa: E40
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger  # noqa: E402
 from hydra_plugins.early_stop_tpe_sweeper._monitor import StudyMonitor  # noqa: E402
 from hydra_plugins.early_stop_tpe_sweeper._outcome import outcome_of  # noqa: E402
-from hydra_plugins.early_stop_tpe_sweeper._records import SWEEPER  # noqa: E402
+from hydra_plugins.early_stop_tpe_sweeper._records import RESULT, SWEEPER  # noqa: E402
 from hydra_plugins.early_stop_tpe_sweeper._rules import Race  # noqa: E402
 from hydra_plugins.early_stop_tpe_sweeper._search_space import SearchSpace  # noqa: E402
 from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage  # noqa: E402
@@ -157,7 +157,7 @@ def fill(ledger: Ledger, n_trials: int, rng: np.random.Generator) -> None:
             params=params,
             distributions=SPACE,
             value=quality,
-            user_attrs={"status": "finished", "n_epochs": n_epochs, SWEEPER: "x"},
+            user_attrs={RESULT: {"status": "finished", "n_epochs": n_epochs}, SWEEPER: "x"},
             system_attrs=rungs,
             intermediate_values=dict.fromkeys(range(1, n_epochs + 1), quality),
         )

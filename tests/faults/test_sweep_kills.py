@@ -104,6 +104,6 @@ def check_complete(sweep_dir: Path, before: dict[tuple[str, int], FrozenTrial]) 
     screening = [trial for (name, _), trial in after.items() if name == "kills"]
     assert len(screening) == N_TRIALS
     assert all(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in screening)
-    run_dirs = [trial.user_attrs["run_dir"] for trial in after.values()]
+    run_dirs = [trial.user_attrs["run"]["dir"] for trial in after.values()]
     assert len(set(run_dirs)) == len(run_dirs)
     assert (sweep_dir / "report.md").exists()

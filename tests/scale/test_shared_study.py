@@ -79,7 +79,7 @@ def check_each_once(url: str, folders: list[Path], n_trials: int) -> None:
     assert sum(one.user_attrs.get("origin") == "default" for one in trials) == 1
     fresh_of = Counter(one.user_attrs["candidate"] for one in fresh if one.state.is_finished())
     assert all(count <= 4 for count in fresh_of.values())
-    seeds = [one.user_attrs["seed"] for one in fresh if one.state.is_finished()]
+    seeds = [one.user_attrs["run"]["seed"] for one in fresh if one.state.is_finished()]
     assert len(set(seeds)) == len(seeds)
     ended = Counter(
         str(path.parent.relative_to(folder))
