@@ -10,7 +10,7 @@ from gymnasium_robotics.envs.franka_kitchen.kitchen_env import BONUS_THRESH
 _GOAL_KEYS = ("achieved_goal", "desired_goal")
 
 
-class FlatKitchenGoals(gym.ObservationWrapper):
+class FlatKitchenGoals(gym.ObservationWrapper, gym.utils.RecordConstructorArgs):
     """
     Join the goals of all kitchen tasks to one vector, and say when all of them are reached.
 
@@ -22,7 +22,8 @@ class FlatKitchenGoals(gym.ObservationWrapper):
     """
 
     def __init__(self, env: gym.Env) -> None:
-        super().__init__(env)
+        gym.utils.RecordConstructorArgs.__init__(self)
+        gym.ObservationWrapper.__init__(self, env)
         goal = env.get_wrapper_attr("goal")
         self._tasks = list(goal)
         self._ends = np.cumsum([len(goal[task]) for task in self._tasks])

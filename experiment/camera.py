@@ -46,7 +46,8 @@ class Watched:
         policy = self._model.policy
         with th.no_grad():
             seen, _ = policy.obs_to_tensor(observation)
-            chosen = th.as_tensor(policy.scale_action(action), device=self._model.device)
+            scaled = policy.scale_action(action)
+            chosen = th.as_tensor(scaled, dtype=th.float32, device=self._model.device)
             values = critic(seen, chosen)
             if isinstance(values, th.Tensor):  # TQC: (1, critics, quantiles)
                 values = [values.mean(dim=2)]

@@ -9,6 +9,7 @@ import gymnasium as gym
 import imageio
 import numpy as np
 import pytest
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 import envs  # noqa: F401 (registers our environments)
 from baselines_ext import PPO, SAC, TD3, TQC
@@ -162,6 +163,15 @@ def test_what_the_critics_say(learner: Any, tmp_path: Path):
         watched = Watched(model)
         watched.predict(env.venv.reset(), deterministic=True)
     assert (watched.q is None) == (learner is PPO)  # it has no critic of actions
+
+
+def test_what_the_critics_say_of_actions_in_double_precision():
+    env = gym.make("PointReach-v0")
+    env.action_space = gym.spaces.Box(-1, 1, (2,), np.float64)
+    venv = DummyVecEnv([lambda: env])
+    watched = Watched(SAC("MultiInputPolicy", venv, policy_kwargs={"net_arch": [8]}))
+    watched.predict(venv.reset())
+    assert isinstance(watched.q, float)
 
 
 def test_the_strip_has_a_row_per_metric_and_layer():

@@ -22,10 +22,12 @@ from baselines_ext.hac.layer import scaled, unscaled
 from baselines_ext.hac.relabelling import HindsightRelabelling
 from baselines_ext.hac.subgoal_testing import MISSED, PROPOSED, SubgoalTesting
 from baselines_ext.hac.time_scales import resolve_time_scales
+from envs.kitchen_goals import FlatKitchenGoals
 from interface.errors import UserError
 from tests.running import TINY, train
 
-KEYS = ("achieved_goal", "desired_goal", "observation")
+GOALS = ("achieved_goal", "desired_goal")
+KEYS = (*GOALS, "observation")
 SMALL = {"net_arch": [16, 16]}
 LEARNER = {
     "learning_starts": 50,
@@ -266,6 +268,35 @@ def test_bounds_are_found_where_none_are_declared():
     assert (box.low < -0.9).all()
     assert (box.high > 0.9).all()
     assert (np.abs([box.low, box.high]) < 1.3).all()
+
+
+class FirstCoordinate(gym.ObservationWrapper):
+    """Makes goals one number, and cannot be made again."""
+
+    def __init__(self, env: gym.Env) -> None:
+        super().__init__(env)
+        assert isinstance(env.observation_space, spaces.Dict)
+        number = spaces.Box(-np.inf, np.inf, (1,), np.float32)
+        self.observation_space = spaces.Dict(
+            {**env.observation_space, **dict.fromkeys(GOALS, number)}
+        )
+
+    def observation(self, observation: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return observation | {key: observation[key][:1] for key in GOALS}
+
+
+def test_bounds_where_a_wrapper_changes_the_goals():
+    def kitchen() -> gym.Env:
+        return FlatKitchenGoals(gym.make("FrankaKitchen-v1", tasks_to_complete=["kettle"]))
+
+    env = DummyVecEnv([kitchen])
+    goals = goals_of(env, lambda achieved, desired: np.zeros(len(desired)))
+    box = env_goals(env, goals, n_resets=2, margin=0.1).box
+    assert box.shape == (7,)
+    assert box.is_bounded()
+    env = DummyVecEnv([lambda: FirstCoordinate(gym.make("PointReach-v0"))])
+    with pytest.raises(ValueError, match="changes the goals of PointReach-v0 but is no"):
+        env_goals(env, goals_of(env, goals.reached), 2, 0.1)
 
 
 def test_subgoals_of_the_observation():

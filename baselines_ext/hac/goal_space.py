@@ -112,8 +112,19 @@ def env_goals(env: VecEnv, goals: GoalSpace, n_resets: int, margin: float) -> Go
 
 def _goals_of_resets(env: VecEnv, n_resets: int) -> list[np.ndarray]:
     """Reset a fresh copy of the environment: training goes on undisturbed."""
-    spec = replace(env.get_attr("spec")[0], additional_wrappers=())
-    copy = gym.make(spec, disable_env_checker=True)
+    assert isinstance(env.observation_space, spaces.Dict)
+    spec = env.get_attr("spec")[0]
+    known = tuple(one for one in spec.additional_wrappers if one.kwargs is not None)
+    copy = gym.make(replace(spec, additional_wrappers=known), disable_env_checker=True)
+    space = copy.observation_space
+    if not isinstance(space, spaces.Dict) or (
+        space["desired_goal"].shape != env.observation_space["desired_goal"].shape
+    ):
+        raise ValueError(
+            f"a wrapper changes the goals of {spec.id} but is no "
+            f"gymnasium.utils.RecordConstructorArgs, so no second environment can be made to find "
+            f"the bounds of subgoals; make it one, or give the goal space bounds"
+        )
     goals = []
     for seed in range(n_resets):
         observation, _ = copy.reset(seed=seed)
