@@ -1,6 +1,5 @@
 """Copy runs from MLflow to Comet, or to archives for it: ``python experiment/comet_mirror.py``."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -18,8 +17,6 @@ def main(cfg: DictConfig) -> None:
     """Run the command; MLflow and Comet are imported only now, so that ``--help`` is quick."""
     from experiment.mirroring.command import mirror
 
-    if cfg.trainer is not None:
-        os.nice(19)  # a mirror never takes the processor from a trainer
     with user_errors_end_the_command():
         mirror(cfg)
 

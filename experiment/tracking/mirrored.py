@@ -72,7 +72,8 @@ class MirroredTracker(MlflowTracker):
         with (self._folder / MIRROR_LOG).open("a") as output:
             subprocess.Popen(
                 [
-                    sys.executable,
+                    # from its first import on, a mirror never takes the processor from a trainer
+                    *("nice", "-n", "19", sys.executable),
                     str(script),
                     f"run={self.run_id}",
                     *self._mirror_overrides,

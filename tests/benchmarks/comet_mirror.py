@@ -36,6 +36,7 @@ TASK = (
 )
 RATES = "algorithm.learners.sac.learning_rate=tag(log, interval(1e-4, 1e-2))"
 INTERVAL_MINUTES = 0.05
+N_EPOCHS = 30  # about 15 s, as a short real run
 
 
 def run(folder: Path, *command: str, **env: str) -> str:
@@ -144,7 +145,7 @@ def trial_seconds(tracking: str, n_trials: int, comet: Comet) -> list[float]:
         seeds = ",".join(map(str, range(n_trials)))
         sweep = ["--multirun", "hydra/sweeper=basic", "hydra/launcher=joblib"]
         options = ["hydra.launcher.n_jobs=2", "n_parallel_runs=2", f"hydra.sweep.dir={folder}/s"]
-        length = [f"seed={seeds}", "n_epochs=6", "early_stop_threshold=1.1"]
+        length = [f"seed={seeds}", f"n_epochs={N_EPOCHS}", "early_stop_threshold=1.1"]
         chosen = [f"tracking={tracking}", *store(folder)]
         if tracking == "mlflow_comet":
             chosen.append(f"tracking.comet_interval_minutes={INTERVAL_MINUTES}")
