@@ -105,7 +105,7 @@ def saved(sweep_dir: Path, but: set[int]) -> tuple[int, psutil.Process] | None:
     """Find a trial that runs and has saved, and its process."""
     for trial in trials_of(sweep_dir):
         checkpoint = sweep_dir / str(trial.number) / "last.zip"
-        worker = local_process(trial.user_attrs.get(WORKER, "nowhere:0:0"))
+        worker = local_process(trial.user_attrs.get(WORKER) or "nowhere:0:0")
         if trial.number not in but and worker is not None and checkpoint.exists():
             return trial.number, worker
     return None
