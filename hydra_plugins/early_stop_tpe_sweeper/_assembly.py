@@ -69,14 +69,8 @@ def run_sweep(
     ledger = open_ledger(settings, space)
     seed = joined(ledger, context, config, space, settings, base, arguments)
     n_workers = workers_of(launcher, settings["n_jobs"])
-    make_job = JobMaker(
-        context.config_loader,
-        config,
-        space,
-        seed,
-        ledger.commit,
-        runs_per_host(launcher, n_workers),
-    )
+    n_runs = runs_per_host(launcher, n_workers)
+    make_job = JobMaker(context.config_loader, config, space, seed, ledger.commit, n_runs)
     sweep_dir = Path(config.hydra.sweep.dir)
     with LauncherExecutor(launcher, n_workers) as executor:
         end, idle_share = work(executor, n_workers, make_job, ledger, race, settings, sweep_dir)
