@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
@@ -68,10 +69,12 @@ class JobMaker:
         seed = self.seed + (1 + trial.number if is_fresh else 0)
         subdir = f"fresh/{trial.user_attrs[CANDIDATE]}-s{seed}" if is_fresh else str(trial.number)
         folder = Path(self.config.hydra.sweep.dir) / subdir
-        trial.set_user_attr(RUN, {"dir": str(folder), "seed": seed, "commit": self.commit})
         wanted = [f"hydra.sweep.subdir={subdir}"]
+        run: dict[str, Any] = {"dir": str(folder), "commit": self.commit}
         if "seed" in self.config:
             wanted.append(f"seed={seed}")
+            run["seed"] = seed
+        trial.set_user_attr(RUN, run)
         if "n_parallel_runs" in self.config:
             wanted.append(f"n_parallel_runs={self.n_runs_per_host}")
         if "trial_monitor" in self.config:

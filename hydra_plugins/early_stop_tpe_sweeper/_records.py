@@ -32,7 +32,9 @@ CANDIDATE, SWEEPER, WORKER, RETRIES, ORIGIN, RUN, RESULT = (
 
 def run_of(trial: FrozenTrial) -> dict[str, Any]:
     """
-    Tell what a trial runs: ``dir``, ``seed``, ``commit``; one record, as each write takes a while.
+    Tell what a trial runs: ``dir``, ``commit``, and ``seed`` where the task has one.
+
+    It is one record, as each write takes a while.
 
     :param trial: started
     """
