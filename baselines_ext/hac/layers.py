@@ -65,7 +65,8 @@ def _make_learner(
     for key in own:
         if key not in arguments_of(getattr(make, "func", make)):
             raise ValueError(f"layer_arguments.layer_{index}.{key}: {name} has no {key}")
-    own_range = getattr(make, "keywords", {}).get("target_range")
+    shared_range = getattr(make, "keywords", {}).get("target_range")
+    target_range = own.get("target_range") or shared_range or (-time_scale, 0)
     env = functools.partial(LayerEnv, agent.observation_space["observation"], goals.box, actions)
     is_lowest = index == len(agent.layer_classes) - 1
     learner = make(
@@ -75,13 +76,13 @@ def _make_learner(
         replay_buffer_kwargs={
             "relabelling": agent.relabelling,
             "testing": None if is_lowest else agent.subgoal_testing,
-            "penalty": -time_scale,
+            "penalty": target_range[0],
         },
         policy_kwargs=dict(agent.policy_kwargs or {}),  # SB3 writes into it
         seed=None if agent.seed is None else agent.seed + index,
         device=agent.device,
         update=agent.update_mode,
-        **{"target_range": own_range or (-time_scale, 0), **own},
+        **{**own, "target_range": target_range},
     )
     _check(learner, index)
     return learner
