@@ -98,7 +98,7 @@ def test_the_pendulum_hangs_and_can_be_held():
     ],
 )
 def test_walls_of_the_maze(start, action, end):
-    env = made("WindingMaze-v0")
+    env = made("WindingMaze-v0", step_size=0.15)
     env.reset(seed=0)
     env._position = np.array(start)
     observation = env.step(np.array(action))[0]
