@@ -10,6 +10,7 @@ from baselines_ext.common.action_noise import normal_noise, ornstein_uhlenbeck_n
 from baselines_ext.common.policy import build_policy
 from baselines_ext.ddpg.ddpg import DDPG
 from baselines_ext.dqn.dqn import DQN
+from baselines_ext.hac.exploration import ExplorationGoals
 from baselines_ext.hac.goal_space import find_subgoals
 from baselines_ext.hac.hac import HAC
 from baselines_ext.hac.proposal import PolicyProposal
@@ -29,6 +30,7 @@ __all__ = [
     "SAC",
     "TD3",
     "TQC",
+    "ExplorationGoals",
     "HindsightRelabelling",
     "PolicyProposal",
     "SubgoalTesting",

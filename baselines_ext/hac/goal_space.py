@@ -11,6 +11,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 
 from baselines_ext.common.sampling import RewardFunction
+from baselines_ext.hac.scaling import scaled, unscaled
 
 log = logging.getLogger(__name__)
 
@@ -22,14 +23,54 @@ class GoalSpace:
     """
     The goals of a layer.
 
+    A goal is also the action of the layer above, in [-1, 1]: a place in the box or, in dimensions
+    with a reach, the way there from what is achieved where the action begins.
+
     :param box: where they lie
     :param achieved: from an observation of the environment to the goal that it achieves
     :param reached: from achieved goals (..., G) and desired goals (..., G) to truth values (...)
+    :param reach: (G,) farthest way in each dimension, inf: anywhere in the box; None: all inf
     """
 
     box: spaces.Box
     achieved: Callable[[Observation], np.ndarray]
     reached: Callable[[np.ndarray, np.ndarray], Any]
+    reach: np.ndarray | None = None
+
+    def within(self, n_steps: int) -> "GoalSpace":
+        """
+        Take the reach for that of one step, and say what can be reached within several.
+
+        :param n_steps: of the environment
+        """
+        return self if self.reach is None else replace(self, reach=n_steps * self.reach)
+
+    def to_goal(self, action: np.ndarray, start: np.ndarray) -> np.ndarray:
+        """
+        Read an action as a goal.
+
+        :param action: (G,) in [-1, 1]
+        :param start: (G,) achieved where the action begins
+        """
+        goal = unscaled(self.box, action)
+        if self.reach is None:
+            return goal
+        way = np.where(np.isfinite(self.reach), self.reach, 0) * action
+        near = np.clip(start + way, self.box.low, self.box.high)
+        return np.where(np.isfinite(self.reach), near, goal).astype(np.float32)
+
+    def to_action(self, goal: np.ndarray, start: np.ndarray) -> np.ndarray:
+        """
+        Say which action means a goal, or the nearest to it that there is.
+
+        :param goal: (G,)
+        :param start: (G,) achieved where the action begins
+        """
+        action = scaled(self.box, goal)
+        if self.reach is None:
+            return action
+        way = np.clip((goal - start) / self.reach, -1, 1)
+        return np.where(np.isfinite(self.reach), way, action).astype(np.float32)
 
 
 SubgoalSpace = Callable[[VecEnv, GoalSpace], GoalSpace]
@@ -70,6 +111,7 @@ def find_subgoals(
     thresholds: Sequence[float] | None = None,
     n_resets: int = 200,
     margin: float = 0.1,
+    reach: float | Sequence[float | None] | None = None,
 ) -> GoalSpace:
     """
     Find what subgoals are: the environment's goals, or a part of the observation.
@@ -82,10 +124,33 @@ def find_subgoals(
     :param thresholds: of ``observed_goals``
     :param n_resets: of ``env_goals``
     :param margin: of ``env_goals``
+    :param reach: of ``reaching``
     """
     if indices is None:
-        return env_goals(env, goals, n_resets, margin)
-    return observed_goals(env, goals, indices, low or [], high or [], thresholds or [])
+        found = env_goals(env, goals, n_resets, margin)
+    else:
+        found = observed_goals(env, goals, indices, low or [], high or [], thresholds or [])
+    return found if reach is None else reaching(found, reach)
+
+
+def reaching(goals: GoalSpace, reach: float | Sequence[float | None]) -> GoalSpace:
+    """
+    Propose subgoals by the way to them.
+
+    :param goals: of a layer
+    :param reach: farthest that the agent gets with one step of the environment, in each dimension
+        or in all of them; None: subgoals may lie anywhere in this dimension
+    :raises ValueError: if these are too many or too few, or not positive
+    """
+    (width,) = goals.box.shape
+    given = [reach] * width if isinstance(reach, int | float) else list(reach)
+    farthest = np.array([np.inf if each is None else each for each in given], np.float64)
+    if len(farthest) != width or not (farthest > 0).all():
+        raise ValueError(
+            f"the reach of subgoals must be one positive number, or one for each of their {width} "
+            f"dimensions (null: any), got {reach}"
+        )
+    return replace(goals, reach=farthest)
 
 
 def env_goals(env: VecEnv, goals: GoalSpace, n_resets: int, margin: float) -> GoalSpace:

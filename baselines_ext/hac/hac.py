@@ -13,14 +13,15 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.sac.policies import MultiInputPolicy
 
 from baselines_ext.common.replay_buffer import batched, reward_function
+from baselines_ext.hac.exploration import ExplorationGoals
 from baselines_ext.hac.goal_space import SubgoalSpace, find_subgoals, goals_of
 from baselines_ext.hac.hierarchy import Hierarchy, Plan, Tally
-from baselines_ext.hac.layer import unscaled
 from baselines_ext.hac.layers import LayerLogger, LearnerMaker, as_plain_partial, make_layers
 from baselines_ext.hac.persistence import LayeredAlgorithm
 from baselines_ext.hac.proposal import PolicyProposal
 from baselines_ext.hac.relabelling import HindsightRelabelling
 from baselines_ext.hac.rollout_metrics import log_rollouts, means
+from baselines_ext.hac.scaling import unscaled
 from baselines_ext.hac.subgoal_testing import SubgoalTesting
 from baselines_ext.hac.time_scales import resolve_time_scales
 from interface.capabilities import needs
@@ -44,6 +45,7 @@ class HAC(LayeredAlgorithm):
     :param proposal: chooses actions; None: ``PolicyProposal``
     :param relabelling: hindsight; None: ``HindsightRelabelling``
     :param subgoal_testing: None: ``SubgoalTesting``
+    :param exploration: None: ``ExplorationGoals``
     :param policy_kwargs: of all learners
     :param seed: None for a random one
     :param device: of all learners
@@ -68,6 +70,7 @@ class HAC(LayeredAlgorithm):
         proposal: PolicyProposal | None = None,
         relabelling: HindsightRelabelling | None = None,
         subgoal_testing: SubgoalTesting | None = None,
+        exploration: ExplorationGoals | None = None,
         policy_kwargs: dict[str, Any] | None = None,
         seed: int | None = None,
         device: str = "auto",
@@ -92,6 +95,7 @@ class HAC(LayeredAlgorithm):
         self.proposal = proposal or PolicyProposal()
         self.relabelling = relabelling or HindsightRelabelling()
         self.subgoal_testing = subgoal_testing or SubgoalTesting()
+        self.exploration = exploration or ExplorationGoals()
         self.update_mode = update
         self.overlap = overlap
         if _init_setup_model:
@@ -114,7 +118,12 @@ class HAC(LayeredAlgorithm):
             setattr(self, f"layer_{index}", layer.learner)  # where SB3 looks for parameters
         self.policy = self.layers[-1].learner.policy
         self.hierarchy = Hierarchy(
-            self.layers, self.proposal, self.relabelling, self.subgoal_testing, self.rng
+            self.layers,
+            self.proposal,
+            self.relabelling,
+            self.subgoal_testing,
+            self.exploration,
+            self.rng,
         )
         self.plans = [Plan.empty(len(self.layers)) for _ in range(self.n_envs)]
         self.actions_of_episode = [[] for _ in range(self.n_envs)]
@@ -210,7 +219,7 @@ class HAC(LayeredAlgorithm):
             observation = infos[env]["terminal_observation"] if over else _one_of(new_obs, env)
             self.hierarchy.take_in(plan, observation, over=over, tally=self.tally, env=env)
             if over:
-                self.plans[env] = Plan.empty(len(self.layers))
+                self.plans[env] = self.hierarchy.begin_episode()
                 self.actions_of_episode[env] = []
         self._last_obs = new_obs
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 
 from baselines_ext.common.fields import ACTION, REWARD, TERMINATED
+from baselines_ext.hac.exploration import ExplorationGoals
 from baselines_ext.hac.goal_space import Observation
-from baselines_ext.hac.layer import Layer, scaled, unscaled
+from baselines_ext.hac.layer import Layer
 from baselines_ext.hac.proposal import PolicyProposal
 from baselines_ext.hac.relabelling import HindsightRelabelling
 from baselines_ext.hac.subgoal_testing import MISSED, PROPOSED, SubgoalTesting
@@ -30,6 +30,7 @@ class Plan:
     :param n_actions: that the layers have used for their goals
     :param testing: layers that act inside a subgoal test
     :param tested: layers whose running action is a subgoal that they test
+    :param first: where the episode goes before it pursues the environment's goal
     """
 
     goals: list[np.ndarray | None]
@@ -38,6 +39,7 @@ class Plan:
     n_actions: list[int]
     testing: list[bool]
     tested: list[bool]
+    first: np.ndarray | None = None
 
     @classmethod
     def empty(cls, n_layers: int) -> "Plan":
@@ -48,7 +50,18 @@ class Plan:
 
     def copy(self) -> "Plan":
         """Copy the lists."""
-        return replace(self, **{name: list(values) for name, values in vars(self).items()})
+        lists: dict[str, Any] = {
+            name: list(value) for name, value in vars(self).items() if name != "first"
+        }
+        return replace(self, **lists)
+
+    def highest_goal(self, observation: Observation) -> np.ndarray:
+        """
+        Say what the highest layer pursues.
+
+        :param observation: of the environment, with its goal
+        """
+        return observation["desired_goal"] if self.first is None else self.first
 
 
 def highest_to_act(
@@ -82,6 +95,7 @@ class Hierarchy:
     :param proposal: chooses actions
     :param relabelling: says what a transition shows in hindsight
     :param testing: of subgoals
+    :param exploration: says where training episodes go first
     :param rng: only source of randomness
     """
 
@@ -91,13 +105,21 @@ class Hierarchy:
         proposal: PolicyProposal,
         relabelling: HindsightRelabelling,
         testing: SubgoalTesting,
+        exploration: ExplorationGoals,
         rng: np.random.Generator,
     ) -> None:
         self.layers = layers
         self.proposal = proposal
         self.relabelling = relabelling
         self.testing = testing
+        self.exploration = exploration
         self.rng = rng
+
+    def begin_episode(self) -> Plan:
+        """Plan an episode of the training."""
+        plan = Plan.empty(len(self.layers))
+        plan.first = self.exploration.choose(self.layers[0], self.rng)
+        return plan
 
     def act(
         self,
@@ -118,7 +140,7 @@ class Hierarchy:
         :param random: uniformly at random
         :return: the lowest layer's action, in [-1, 1]
         """
-        plan.goals[0] = observation["desired_goal"]
+        plan.goals[0] = plan.highest_goal(observation)
         for index, layer in enumerate(self.layers):
             if plan.actions[index] is not None:
                 continue
@@ -134,13 +156,16 @@ class Hierarchy:
             if index + 1 < len(self.layers):
                 inherited = plan.testing[index]
                 plan.tested[index] = not inherited and test and self.testing.starts(self.rng)
-                self._begin(plan, index + 1, action, testing=inherited or plan.tested[index])
+                goals = self.layers[index + 1].goals
+                subgoal = goals.to_goal(action, goals.achieved(observation))
+                self._begin(plan, index + 1, subgoal, testing=inherited or plan.tested[index])
         assert action is not None
         return action
 
-    def _begin(self, plan: Plan, index: int, action: np.ndarray, *, testing: bool) -> None:
+    @staticmethod
+    def _begin(plan: Plan, index: int, goal: np.ndarray, *, testing: bool) -> None:
         """Give a layer a new goal."""
-        plan.goals[index] = unscaled(self.layers[index].goals.box, action)
+        plan.goals[index] = goal
         plan.actions[index] = None
         plan.n_actions[index] = 0
         plan.testing[index] = testing
@@ -170,6 +195,8 @@ class Hierarchy:
         ]
         time_scales = [layer.time_scale for layer in self.layers]
         highest = highest_to_act(reached, plan.n_actions, time_scales, over=over)
+        if reached[0]:
+            plan.first = None
         for index in range(len(self.layers) - 1, highest - 1, -1):
             plan.n_actions[index] += 1
             if index + 1 < len(self.layers):
@@ -204,19 +231,21 @@ class Hierarchy:
         # whether a goal ends it is found out for the goal that a sample gets
         transition: dict[str, Any] = {REWARD: float(reached[index]) - 1, TERMINATED: 0.0}
         transition |= self._action(plan, index, observation, reached)
-        layer.store.append(env, transition, layer.observe(observation, goal), over=done)
+        next_goal = plan.highest_goal(observation) if index == 0 else goal
+        layer.store.append(env, transition, layer.observe(observation, next_goal), over=done)
 
     def _action(
         self, plan: Plan, index: int, observation: Observation, reached: Sequence[bool]
     ) -> dict[str, Any]:
         """Say which action a transition shows, and whether its subgoal test was missed."""
-        proposed = plan.actions[index]
+        proposed, start = plan.actions[index], plan.starts[index]
         assert proposed is not None
+        assert start is not None
         if index + 1 == len(self.layers):
             return {ACTION: proposed}
         below, is_reached = self.layers[index + 1], reached[index + 1]
-        assert isinstance(below.goals.box, spaces.Box)
-        achieved = scaled(below.goals.box, below.goals.achieved(observation))
+        here, there = below.goals.achieved(start), below.goals.achieved(observation)
+        achieved = below.goals.to_action(there, here)
         missed = plan.tested[index] and self.testing.missed(
             reached=is_reached, n_actions=plan.n_actions[index + 1], time_scale=below.time_scale
         )

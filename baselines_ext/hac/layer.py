@@ -1,7 +1,6 @@
 """One layer: a learner, its goals, and how many actions it has for one."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -92,23 +91,3 @@ class LayerEnv(gym.Env):
             {"observation": observation, "achieved_goal": goals, "desired_goal": goals}
         )
         self.action_space = actions
-
-
-def scaled(box: spaces.Box, values: np.ndarray) -> np.ndarray:
-    """
-    Scale values to [-1, 1]; what lies outside the box is put on its border.
-
-    :param box: bounded
-    :param values: (A,)
-    """
-    return np.clip(2 * (values - box.low) / (box.high - box.low) - 1, -1, 1).astype(np.float32)
-
-
-def unscaled(box: spaces.Box, values: np.ndarray) -> Any:
-    """
-    Undo ``scaled``.
-
-    :param box: bounded
-    :param values: (A,) in [-1, 1]
-    """
-    return (box.low + 0.5 * (values + 1) * (box.high - box.low)).astype(np.float32)

@@ -71,6 +71,8 @@ class LayerBuffer(EpisodeReplayBuffer):
         assert self._compute_reward is not None
         rows = draw_rows(self.store, batch_size, self.rng)
         batch = transitions(self.store, rows, self.gamma)
+        goal = self.store.columns["desired_goal"]  # the next action may pursue another one
+        batch.next_observations[:, goal] = batch.observations[:, goal]
         batch = self.relabelling.goals(self.store, batch, self._compute_reward, self.rng)
         end_at_goals(self.store, batch, self._compute_reward)
         if self.testing is not None:

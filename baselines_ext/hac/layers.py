@@ -1,6 +1,7 @@
 """Make the layers that a config describes."""
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -37,7 +38,8 @@ def make_layers(agent: Any, time_scales: list[int]) -> list[Layer]:
         if given and name not in names:
             raise ValueError(f"layer_arguments.{name}={given}, but the layers are {names}")
     subgoals = agent.subgoal_space(agent.env, agent.goals) if n_layers > 1 else agent.goals
-    goals = [agent.goals] + [subgoals] * (n_layers - 1)
+    steps = [math.prod(time_scales[index:]) for index in range(n_layers)]
+    goals = [agent.goals] + [subgoals.within(n_steps) for n_steps in steps[1:]]
     actions = [subgoals.box] * (n_layers - 1) + [agent.action_space]
     return [
         Layer(

@@ -1,0 +1,54 @@
+"""Where training episodes go first, to see more of the world: a replaceable part."""
+
+import numpy as np
+
+from baselines_ext.common.sampling import draw_rows
+from baselines_ext.hac.layer import Layer
+
+
+class ExplorationGoals:
+    """
+    Some training episodes first go to a place that was hardly ever reached.
+
+    Only after it do they pursue the environment's goal. Of remembered goals, the one that the
+    fewest others would count as reaching is taken: the edge of what is known (as in MEGA,
+    arXiv 2007.02832, section 3, with the goals' own threshold in place of a density model).
+
+    :param share: of training episodes, in [0, 1]
+    :param n_candidates: achieved goals to choose from
+    :param n_compared: achieved goals that each is compared with
+    """
+
+    def __init__(self, share: float = 0.5, n_candidates: int = 50, n_compared: int = 500) -> None:
+        if not 0 <= share <= 1:
+            raise ValueError(f"exploration.share must be from 0 to 1, got {share}")
+        if min(n_candidates, n_compared) < 1:
+            raise ValueError(
+                f"exploration.n_candidates and n_compared must be at least 1, got {n_candidates} "
+                f"and {n_compared}"
+            )
+        self.share = share
+        self.n_candidates = n_candidates
+        self.n_compared = n_compared
+
+    def choose(self, layer: Layer, rng: np.random.Generator) -> np.ndarray | None:
+        """
+        Choose where an episode goes first.
+
+        :param layer: the highest
+        :param rng: only source of randomness
+        :return: (G,) or None: to the environment's goal
+        """
+        if self.share == 0 or rng.random() >= self.share:
+            return None
+        if layer.store.n_transitions < self.n_candidates:
+            return None
+        achieved = layer.store.column("achieved_goal")
+        candidates = achieved[draw_rows(layer.store, self.n_candidates, rng)]
+        others = achieved[draw_rows(layer.store, self.n_compared, rng)]
+        return candidates[np.argmin([self._crowd(layer, each, others) for each in candidates])]
+
+    @staticmethod
+    def _crowd(layer: Layer, goal: np.ndarray, others: np.ndarray) -> int:
+        """Count achieved goals that would count as reaching one."""
+        return int(np.sum(layer.goals.reached(others, np.broadcast_to(goal, others.shape))))
