@@ -95,9 +95,7 @@ class HAC(LayeredAlgorithm):
         self.proposal = proposal or PolicyProposal()
         self.relabelling = relabelling or HindsightRelabelling()
         self.subgoal_testing = subgoal_testing or SubgoalTesting()
-        self.exploration = exploration or ExplorationGoals()
-        self.update_mode = update
-        self.overlap = overlap
+        self.update_mode, self.overlap, self.exploration = update, overlap, exploration
         if _init_setup_model:
             self._setup_model()
 
@@ -117,14 +115,9 @@ class HAC(LayeredAlgorithm):
         for index, layer in enumerate(self.layers):
             setattr(self, f"layer_{index}", layer.learner)  # where SB3 looks for parameters
         self.policy = self.layers[-1].learner.policy
-        self.hierarchy = Hierarchy(
-            self.layers,
-            self.proposal,
-            self.relabelling,
-            self.subgoal_testing,
-            self.exploration,
-            self.rng,
-        )
+        exploration = self.exploration or ExplorationGoals()
+        parts = (self.proposal, self.relabelling, self.subgoal_testing, exploration)
+        self.hierarchy = Hierarchy(self.layers, *parts, self.rng)
         self.plans = [Plan.empty(len(self.layers)) for _ in range(self.n_envs)]
         self.actions_of_episode = [[] for _ in range(self.n_envs)]
         self.tally: Tally = defaultdict(list)
