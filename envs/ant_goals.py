@@ -1,6 +1,6 @@
 """Walk an ant to a place, in the open or through four rooms: two tasks of the HAC paper."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import mujoco
 import numpy as np
@@ -36,6 +36,7 @@ class AntReacher(ThresholdGoals):
     """
 
     metadata = {"render_modes": ["human", "rgb_array"], "render_fps": 3}  # noqa: RUF012
+    camera: ClassVar[dict[str, Any]] = {"distance": 27.0, "elevation": -65.0, "lookat": np.zeros(3)}
     gear = 16.0
     walls: tuple[tuple[float, float, float, float], ...] = ()
     goal_thresholds = (0.5, 0.5, 0.2)
