@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium import spaces
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -37,6 +37,7 @@ def test_an_action_is_the_way_to_a_subgoal(action, goal):
 
 
 @given(actions, places)
+@settings(deadline=None)
 def test_subgoals_lie_in_the_box_and_within_reach(action, start):
     goals = reaching(NEAR, [1, 1.5, None]).within(3)
     start = np.clip(start, BOX.low, BOX.high)
@@ -48,6 +49,7 @@ def test_subgoals_lie_in_the_box_and_within_reach(action, start):
 
 
 @given(places, places)
+@settings(deadline=None)
 def test_hindsight_actions_are_actions(goal, start):
     for goals in (NEAR, reaching(NEAR, 2)):
         action = goals.to_action(goal, start)

@@ -51,7 +51,7 @@ class Plan:
     def copy(self) -> "Plan":
         """Copy the lists."""
         lists: dict[str, Any] = {
-            name: list(value) for name, value in vars(self).items() if name != "first"
+            name: list(value) for name, value in vars(self).items() if isinstance(value, list)
         }
         return replace(self, **lists)
 
