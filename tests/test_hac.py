@@ -198,7 +198,8 @@ def largest_difference(one: dict[str, Any], other: dict[str, Any]) -> float:
     return max(float((one[name] - other[name]).abs().max()) for name in one)
 
 
-def test_one_layer_is_her():
+@pytest.mark.parametrize("n_candidates", [1, 4])
+def test_one_layer_is_her(n_candidates: int):
     """From the same seed, bit by bit: what is stored, sampled and learned."""
     arguments: dict[str, Any] = LEARNER | {"target_range": (-20, 0)}
     her = baselines_ext.make_her(
@@ -206,13 +207,19 @@ def test_one_layer_is_her():
         venv(),
         {"sac": functools.partial(baselines_ext.SAC, **arguments)},
         n_sampled_goal=3,
+        n_candidates=n_candidates,
         goals_terminate=True,
         policy_kwargs=dict(SMALL),
         seed=3,
         device="cpu",
     )
     her.learn(400)
-    hac = agent(layer_classes=["sac"], time_scales=[-1], exploration=ExplorationGoals(0))
+    hac = agent(
+        layer_classes=["sac"],
+        time_scales=[-1],
+        relabelling=HindsightRelabelling(n_candidates=n_candidates),
+        exploration=ExplorationGoals(0),
+    )
     hac.learn(400)
     assert largest_difference(her.policy.state_dict(), hac.policy.state_dict()) == 0
 

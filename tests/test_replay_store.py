@@ -10,14 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baselines_ext.common.fields import Field
-from baselines_ext.common.replay_buffer import EpisodeReplayBuffer, batched
-from baselines_ext.common.replay_store import ReplayStore
-from baselines_ext.common.sampling import (
+from baselines_ext.common.hindsight import (
     GoalSelectionStrategy,
-    draw_rows,
+    HindsightGoals,
     hindsight_goals,
-    n_step_transitions,
     relabel,
+)
+from baselines_ext.common.replay_buffer import EpisodeReplayBuffer
+from baselines_ext.common.replay_store import ReplayStore
+from baselines_ext.common.reward_function import batched
+from baselines_ext.common.sampling import (
+    draw_rows,
+    n_step_transitions,
     transitions,
 )
 
@@ -112,6 +116,58 @@ def test_hindsight_goals_come_from_the_same_episode(lengths, n_rows, strategy):
             assert goal == last[start]
 
 
+def near(achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+    return (np.abs(achieved - desired) < 3).all(axis=1).astype(float) - 1
+
+
+@given(
+    lengths, st.sampled_from(["future", "final", "episode"]), st.integers(1, 8), st.integers(0, 7)
+)
+@settings(max_examples=60, deadline=None)
+def test_goals_that_are_not_yet_reached_come_first(lengths, strategy, n_candidates, n_sampled):
+    store = empty_store(400)
+    for i, length in enumerate(lengths):
+        add_episode(store, 100 * i, length, end="truncated")
+    rng = np.random.default_rng(0)
+    hindsight = HindsightGoals(n_sampled, strategy, n_candidates)
+    rows, goals = hindsight.draw(store, 16, near, rng)
+    n_relabelled = 16 * n_sampled // (n_sampled + 1)
+    assert len(rows) == 16
+    assert goals.shape == (n_relabelled, 2)
+    assert store.has_action[rows].all()
+    numbers = store.column("achieved_goal")[rows]
+    assert (numbers[:n_relabelled, 0] // 100 == goals[:, 0] // 100).all()  # of the same episode
+    reached = near(numbers[:n_relabelled], goals) == 0
+    if n_candidates > 1:
+        assert (np.diff(reached.astype(int)) >= 0).all()
+
+
+def test_more_candidates_leave_out_what_never_moved():
+    store = empty_store(600)
+    for i in range(50):
+        add_episode(store, 100 * i, 2, end="truncated")  # too short to leave its first goal
+    add_episode(store, 9000, 9, end="truncated")
+
+    def share_not_reached(n_candidates: int) -> float:
+        rng = np.random.default_rng(0)
+        hindsight = HindsightGoals(3, "future", n_candidates)
+        rows, goals = hindsight.draw(store, 400, near, rng)
+        return float((near(store.column("achieved_goal")[rows[:300]], goals) < 0).mean())
+
+    assert share_not_reached(1) < 0.06
+    assert share_not_reached(8) > 4 * share_not_reached(1)
+
+
+def test_one_candidate_is_the_plain_drawing():
+    store = empty_store()
+    add_episode(store, 0, 9, end="truncated")
+    future = GoalSelectionStrategy.FUTURE
+    rows, goals = HindsightGoals(3, "future").draw(store, 8, near, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    np.testing.assert_array_equal(rows, draw_rows(store, 8, rng))
+    np.testing.assert_array_equal(goals, hindsight_goals(store, rows[:6], future, rng))
+
+
 def test_every_future_goal_is_drawn():
     store = empty_store()
     add_episode(store, 0, 5, end="truncated")
@@ -180,7 +236,9 @@ def test_relabelled_transitions():
         return (achieved == desired).all(axis=1).astype(float)
 
     batch = transitions(store, np.arange(5), GAMMA)
-    batch = relabel(store, batch, 3, GoalSelectionStrategy.FINAL, reward, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    goals = hindsight_goals(store, batch.rows[:3], GoalSelectionStrategy.FINAL, rng)
+    batch = relabel(store, batch, goals, reward)
     assert calls == [3]
     goals = batch.observations[:, store.columns["desired_goal"]][:, 0]
     np.testing.assert_array_equal(goals, [5, 5, 5, 1e6, 1e6])

@@ -1,6 +1,5 @@
 """SB3's replay buffer API over the replay store."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.buffers import BaseBuffer, ReplayBuffer
 from stable_baselines3.common.type_aliases import DictReplayBufferSamples, ReplayBufferSamples
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from baselines_ext.common.fields import (
     ACTION,
@@ -21,19 +20,16 @@ from baselines_ext.common.fields import (
     by_field,
     observation_fields,
 )
+from baselines_ext.common.hindsight import HindsightGoals, relabel
 from baselines_ext.common.replay_store import ReplayStore
+from baselines_ext.common.reward_function import batched, reward_function
 from baselines_ext.common.sampling import (
     Batch,
-    GoalSelectionStrategy,
     RewardFunction,
     draw_rows,
     end_at_goals,
     n_step_transitions,
-    relabel,
 )
-from interface.errors import unknown_name
-
-log = logging.getLogger(__name__)
 
 
 class EpisodeReplayBuffer(ReplayBuffer):
@@ -53,6 +49,7 @@ class EpisodeReplayBuffer(ReplayBuffer):
     :param gamma: discount factor of the returns, in [0, 1]
     :param n_sampled_goal: relabelled transitions per real one; 0 for none (HER)
     :param goal_selection_strategy: ``future``, ``final`` or ``episode``
+    :param n_candidates: for each relabelled transition, see ``HindsightGoals``
     :param goals_terminate: no rewards are counted on after a goal is reached
     :param extra_fields: of a transition, in the store
     :raises ValueError: for an unknown strategy, or goals that terminate within n-step returns
@@ -72,6 +69,7 @@ class EpisodeReplayBuffer(ReplayBuffer):
         gamma: float = 0.99,
         n_sampled_goal: int = 0,
         goal_selection_strategy: str = "future",
+        n_candidates: int = 1,
         goals_terminate: bool = False,
         extra_fields: Mapping[str, Field] | None = None,
     ) -> None:
@@ -80,13 +78,9 @@ class EpisodeReplayBuffer(ReplayBuffer):
         self.handle_timeout_termination = handle_timeout_termination
         self.n_steps = n_steps
         self.gamma = gamma
-        strategies = [strategy.value for strategy in GoalSelectionStrategy]
-        if goal_selection_strategy not in strategies:
-            raise unknown_name("goal_selection_strategy", goal_selection_strategy, strategies)
-        self.strategy = GoalSelectionStrategy(goal_selection_strategy)
+        self.hindsight = HindsightGoals(n_sampled_goal, goal_selection_strategy, n_candidates)
         if goals_terminate and n_steps > 1:
             raise ValueError(f"goals_terminate goes with n_steps=1, got n_steps={n_steps}")
-        self.relabelled_share = n_sampled_goal / (n_sampled_goal + 1)
         self.goals_terminate = goals_terminate
         self.store = ReplayStore(
             buffer_size,
@@ -105,7 +99,7 @@ class EpisodeReplayBuffer(ReplayBuffer):
 
         :param env: training environments; the first one's ``compute_reward`` is called
         """
-        if self.relabelled_share > 0 or self.goals_terminate:
+        if self.hindsight.share > 0 or self.goals_terminate:
             self._compute_reward = reward_function(env)
 
     def set_reward_function(self, compute_reward: Callable[..., Any]) -> None:
@@ -156,19 +150,22 @@ class EpisodeReplayBuffer(ReplayBuffer):
         :param env: normalises observations and rewards, as they are now
         :raises ValueError: if nothing is stored
         """
-        rows = draw_rows(self.store, batch_size, self.rng)
-        batch = n_step_transitions(self.store, rows, self.gamma, self.n_steps)
-        if self.relabelled_share > 0:
-            if self._compute_reward is None:
-                raise ValueError("hindsight needs an environment: call set_env first")
-            n_relabelled = int(self.relabelled_share * batch_size)
-            batch = relabel(
-                self.store, batch, n_relabelled, self.strategy, self._compute_reward, self.rng
-            )
+        if self.hindsight.share == 0:
+            rows = draw_rows(self.store, batch_size, self.rng)
+            batch = n_step_transitions(self.store, rows, self.gamma, self.n_steps)
+        else:
+            batch = self._hindsight_batch(batch_size)
         if self.goals_terminate:
             assert self._compute_reward is not None
             end_at_goals(self.store, batch, self._compute_reward)
         return batch if env is None else normalized_batch(self.store, batch, env)
+
+    def _hindsight_batch(self, batch_size: int) -> Batch:
+        if self._compute_reward is None:
+            raise ValueError("hindsight needs an environment: call set_env first")
+        rows, goals = self.hindsight.draw(self.store, batch_size, self._compute_reward, self.rng)
+        batch = n_step_transitions(self.store, rows, self.gamma, self.n_steps)
+        return relabel(self.store, batch, goals, self._compute_reward)
 
     def sample(  # type: ignore[override]
         self, batch_size: int, env: VecNormalize | None = None
@@ -244,52 +241,3 @@ def normalized_batch(store: ReplayStore, batch: Batch, env: VecNormalize) -> Bat
             for key, part in by_field(env.normalize_obs(whole)).items():
                 values[:, store.columns[key]] = part.reshape(len(values), -1)
     return batch._replace(rewards=env.normalize_reward(batch.rewards).astype(np.float32))
-
-
-def reward_function(env: VecEnv) -> RewardFunction:
-    """
-    Find an environment's ``compute_reward`` and see whether it takes batches.
-
-    :param env: vectorised; the first environment is asked
-    """
-
-    def ask(achieved: np.ndarray, desired: np.ndarray, info: Any) -> Any:
-        return env.env_method("compute_reward", achieved, desired, info, indices=[0])[0]
-
-    call = ask
-    if isinstance(env.unwrapped, DummyVecEnv):
-        call = env.unwrapped.envs[0].get_wrapper_attr("compute_reward")
-    return batched(call)
-
-
-def batched(compute_reward: Any) -> RewardFunction:
-    """
-    Make a reward function take batches, one goal after the other if it must be.
-
-    :param compute_reward: of a goal environment: achieved goal, desired goal, info
-    """
-    takes_batches: bool | None = None
-
-    def rewards(achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
-        nonlocal takes_batches
-        if takes_batches is None:
-            takes_batches = _takes_batches(compute_reward, achieved, desired)
-        if takes_batches:
-            return compute_reward(achieved, desired, [{}] * len(achieved))
-        pairs = zip(achieved, desired, strict=True)
-        return np.array([compute_reward(one, other, {}) for one, other in pairs], np.float32)
-
-    return rewards
-
-
-def _takes_batches(compute_reward: Any, achieved: np.ndarray, desired: np.ndarray) -> bool:
-    try:
-        rewards = compute_reward(achieved, desired, [{}] * len(achieved))
-    except Exception as error:  # noqa: BLE001 (somebody else's code; the next call tells the truth)
-        reason = f"{type(error).__name__}: {error}"
-    else:
-        if np.shape(rewards) == (len(achieved),):
-            return True
-        reason = f"it returned shape {np.shape(rewards)} for {len(achieved)} goals"
-    log.warning("compute_reward does not take batches, so hindsight is slower (%s)", reason)
-    return False

@@ -5,7 +5,6 @@ Each returns a ``Batch``; the arrays are the caller's own.
 """
 
 from collections.abc import Callable
-from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
@@ -35,17 +34,6 @@ class Batch(NamedTuple):
     rewards: np.ndarray
     next_observations: np.ndarray
     discounts: np.ndarray
-
-
-class GoalSelectionStrategy(Enum):
-    """Which achieved goal of the same episode replaces the desired one."""
-
-    FUTURE = "future"
-    """One achieved after the transition's start, its own end included."""
-    FINAL = "final"
-    """The last one."""
-    EPISODE = "episode"
-    """Any one."""
 
 
 def observations_of(store: ReplayStore) -> np.ndarray:
@@ -136,61 +124,6 @@ def n_step_transitions(store: ReplayStore, rows: Rows, gamma: float, n_steps: in
         rewards=(rewards * used * gamma**steps).sum(axis=1, dtype=np.float64).astype(np.float32),
         discounts=(gamma**n_taken * (1 - terminated)).astype(np.float32),
     )
-
-
-def hindsight_goals(
-    store: ReplayStore, rows: Rows, strategy: GoalSelectionStrategy, rng: np.random.Generator
-) -> np.ndarray:
-    """
-    Pick an achieved goal of the same episode for each transition.
-
-    :param store: with a field ``achieved_goal``
-    :param rows: (B,) with actions
-    :param strategy: which one
-    :param rng: only source of randomness
-    :return: (B, G)
-    """
-    left = store.steps_left(rows)
-    if strategy is GoalSelectionStrategy.FINAL:
-        steps = left
-    elif strategy is GoalSelectionStrategy.FUTURE:
-        steps = 1 + (rng.random(len(rows)) * left).astype(np.int64)
-    else:
-        done = store.steps_done(rows)
-        steps = 1 + (rng.random(len(rows)) * (left + done)).astype(np.int64) - done
-    return store.column("achieved_goal")[store.after(rows, steps)]
-
-
-def relabel(
-    store: ReplayStore,
-    batch: Batch,
-    n_relabelled: int,
-    strategy: GoalSelectionStrategy,
-    compute_reward: RewardFunction,
-    rng: np.random.Generator,
-) -> Batch:
-    """
-    Replace the goals of the first transitions by goals that were reached (HER, section 4.2-4.4).
-
-    Termination stays as it was stored. Rewards are computed in one call.
-
-    :param store: that the batch comes from
-    :param batch: its arrays are changed
-    :param n_relabelled: how many transitions get new goals
-    :param strategy: which goals
-    :param compute_reward: of the environment
-    :param rng: only source of randomness
-    :return: the batch
-    """
-    if n_relabelled == 0:
-        return batch
-    goals = hindsight_goals(store, batch.rows[:n_relabelled], strategy, rng)
-    desired = store.columns["desired_goal"]
-    batch.observations[:n_relabelled, desired] = goals
-    batch.next_observations[:n_relabelled, desired] = goals
-    achieved = batch.next_observations[:n_relabelled, store.columns["achieved_goal"]]
-    batch.rewards[:n_relabelled] = compute_reward(achieved, goals)
-    return batch
 
 
 def end_at_goals(store: ReplayStore, batch: Batch, compute_reward: RewardFunction) -> None:

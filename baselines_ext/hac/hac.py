@@ -12,7 +12,7 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.sac.policies import MultiInputPolicy
 
-from baselines_ext.common.replay_buffer import batched, reward_function
+from baselines_ext.common.reward_function import batched, reward_function
 from baselines_ext.hac.exploration import ExplorationGoals
 from baselines_ext.hac.goal_space import SubgoalSpace, find_subgoals, goals_of
 from baselines_ext.hac.hierarchy import Hierarchy, Plan, Tally

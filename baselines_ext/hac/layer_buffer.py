@@ -6,11 +6,11 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from baselines_ext.common.fields import Field, action_field
+from baselines_ext.common.hindsight import relabel
 from baselines_ext.common.replay_buffer import EpisodeReplayBuffer
 from baselines_ext.common.sampling import (
     Batch,
     RewardFunction,
-    draw_rows,
     end_at_goals,
     transitions,
 )
@@ -69,11 +69,11 @@ class LayerBuffer(EpisodeReplayBuffer):
         :param env: None: layers scale their inputs themselves
         """
         assert self._compute_reward is not None
-        rows = draw_rows(self.store, batch_size, self.rng)
+        rows, goals = self.relabelling.draw(self.store, batch_size, self._compute_reward, self.rng)
         batch = transitions(self.store, rows, self.gamma)
         goal = self.store.columns["desired_goal"]  # the next action may pursue another one
         batch.next_observations[:, goal] = batch.observations[:, goal]
-        batch = self.relabelling.goals(self.store, batch, self._compute_reward, self.rng)
+        batch = relabel(self.store, batch, goals, self._compute_reward)
         end_at_goals(self.store, batch, self._compute_reward)
         if self.testing is not None:
             share = (1 - self.relabelling.share) / (2 - self.relabelling.share)

@@ -2,22 +2,16 @@
 
 import numpy as np
 
-from baselines_ext.common.replay_store import ReplayStore
-from baselines_ext.common.sampling import (
-    Batch,
-    GoalSelectionStrategy,
-    RewardFunction,
-    relabel,
-)
-from interface.errors import unknown_name
+from baselines_ext.common.hindsight import HindsightGoals
 
 
-class HindsightRelabelling:
+class HindsightRelabelling(HindsightGoals):
     """
     Hindsight actions and hindsight goals (section 4 of the paper).
 
-    :param n_sampled_goal: transitions with a goal that was achieved later, per real one
-    :param goal_selection_strategy: ``future``, ``final`` or ``episode``
+    :param n_sampled_goal: of ``HindsightGoals``
+    :param goal_selection_strategy: of ``HindsightGoals``
+    :param n_candidates: of ``HindsightGoals``
     :param hindsight_actions: take the subgoal that was achieved for the action, as if the layer
         below could do whatever it is told
     """
@@ -26,13 +20,10 @@ class HindsightRelabelling:
         self,
         n_sampled_goal: int = 3,
         goal_selection_strategy: str = "future",
+        n_candidates: int = 1,
         hindsight_actions: bool = True,
     ) -> None:
-        strategies = [strategy.value for strategy in GoalSelectionStrategy]
-        if goal_selection_strategy not in strategies:
-            raise unknown_name("goal_selection_strategy", goal_selection_strategy, strategies)
-        self.strategy = GoalSelectionStrategy(goal_selection_strategy)
-        self.share = n_sampled_goal / (n_sampled_goal + 1)
+        super().__init__(n_sampled_goal, goal_selection_strategy, n_candidates)
         self.hindsight_actions = hindsight_actions
 
     def action(self, proposed: np.ndarray, achieved: np.ndarray, *, reached: bool) -> np.ndarray:
@@ -44,21 +35,3 @@ class HindsightRelabelling:
         :param reached: whether the subgoal was reached
         """
         return achieved if self.hindsight_actions and not reached else proposed
-
-    def goals(
-        self,
-        store: ReplayStore,
-        batch: Batch,
-        compute_reward: RewardFunction,
-        rng: np.random.Generator,
-    ) -> Batch:
-        """
-        Replace goals by goals that were reached.
-
-        :param store: that the batch comes from
-        :param batch: its arrays are changed
-        :param compute_reward: of the layer
-        :param rng: only source of randomness
-        """
-        n_relabelled = int(self.share * len(batch.rows))
-        return relabel(store, batch, n_relabelled, self.strategy, compute_reward, rng)
