@@ -26,6 +26,12 @@ def instantiate(node: Any, **arguments: Any) -> Any:
     except InstantiationException as error:
         reason = error.__cause__ or error
         raise UserError(f"cannot build {node.get('_target_')}: {reason}") from error
+    except UserError:
+        raise
+    except ValueError as error:  # a part inside the node refuses its arguments
+        notes = getattr(error, "__notes__", [])
+        key = next((text for text in notes if text.startswith("full_key: ")), "")
+        raise UserError(f"{key.removeprefix('full_key: ')}: {error}".removeprefix(": ")) from error
 
 
 def target_of(node: Any) -> Any:
