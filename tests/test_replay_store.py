@@ -10,16 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baselines_ext.common.fields import Field
-from baselines_ext.common.hindsight import (
-    GoalSelectionStrategy,
-    HindsightGoals,
-    hindsight_goals,
-    relabel,
-)
+from baselines_ext.common.hindsight import HindsightGoals, hindsight_goals, relabel
 from baselines_ext.common.replay_buffer import EpisodeReplayBuffer
 from baselines_ext.common.replay_store import ReplayStore
 from baselines_ext.common.reward_function import batched
 from baselines_ext.common.sampling import (
+    GoalSelectionStrategy,
     draw_rows,
     n_step_transitions,
     transitions,
@@ -361,3 +357,14 @@ def test_rewards_that_take_no_batches(compute_reward, caplog):
     for _ in range(2):
         np.testing.assert_array_equal(rewards(achieved, desired), [0, -1, 0])
     assert caplog.text.count("does not take batches") == 1
+
+
+def test_buffers_saved_before_there_were_candidates_go_on():
+    space = spaces.Dict({key: spaces.Box(-1, 1, (2,)) for key in observation(0)})
+    buffer = EpisodeReplayBuffer(20, space, spaces.Box(-1, 1, (1,)), n_sampled_goal=4)
+    state = buffer.__getstate__()
+    hindsight = state.pop("hindsight")
+    state |= {"relabelled_share": hindsight.share, "strategy": hindsight.strategy}
+    loaded = EpisodeReplayBuffer.__new__(EpisodeReplayBuffer)
+    loaded.__setstate__(state)
+    assert vars(loaded.hindsight) == vars(hindsight)

@@ -1,23 +1,15 @@
 """Hindsight goals: transitions are learned from as if what was reached had been wanted (HER)."""
 
-from enum import Enum
-
 import numpy as np
 
 from baselines_ext.common.replay_store import ReplayStore, Rows
-from baselines_ext.common.sampling import Batch, RewardFunction, draw_rows
+from baselines_ext.common.sampling import (
+    Batch,
+    GoalSelectionStrategy,
+    RewardFunction,
+    draw_rows,
+)
 from interface.errors import unknown_name
-
-
-class GoalSelectionStrategy(Enum):
-    """Which achieved goal of the same episode replaces the desired one."""
-
-    FUTURE = "future"
-    """One achieved after the transition's start, its own end included."""
-    FINAL = "final"
-    """The last one."""
-    EPISODE = "episode"
-    """Any one."""
 
 
 class HindsightGoals:
@@ -33,6 +25,8 @@ class HindsightGoals:
         begin are taken first
     :raises ValueError: for an unknown strategy, or no candidates
     """
+
+    n_candidates = 1  # of agents that were saved before there were candidates
 
     def __init__(
         self,

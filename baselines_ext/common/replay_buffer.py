@@ -222,6 +222,13 @@ class EpisodeReplayBuffer(ReplayBuffer):
         """Leave out the reward function: it belongs to an environment."""
         return self.__dict__ | {"_compute_reward": None}
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take files from before there were hindsight candidates, too."""
+        if "relabelled_share" in state:
+            share, strategy = state.pop("relabelled_share"), state.pop("strategy")
+            state["hindsight"] = HindsightGoals(round(share / (1 - share)), strategy.value)
+        self.__dict__.update(state)
+
 
 def normalized_batch(store: ReplayStore, batch: Batch, env: VecNormalize) -> Batch:
     """

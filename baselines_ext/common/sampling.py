@@ -5,6 +5,7 @@ Each returns a ``Batch``; the arrays are the caller's own.
 """
 
 from collections.abc import Callable
+from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,17 @@ class Batch(NamedTuple):
     rewards: np.ndarray
     next_observations: np.ndarray
     discounts: np.ndarray
+
+
+class GoalSelectionStrategy(Enum):
+    """Which achieved goal of the same episode replaces the desired one."""
+
+    FUTURE = "future"
+    """One achieved after the transition's start, its own end included."""
+    FINAL = "final"
+    """The last one."""
+    EPISODE = "episode"
+    """Any one."""
 
 
 def observations_of(store: ReplayStore) -> np.ndarray:

@@ -67,9 +67,7 @@ class LayeredAlgorithm(BaseAlgorithm):
         memory = pickle.load(path) if isinstance(path, io.BufferedIOBase) else _unpickle(path)
         self._check_number_of_layers(len(memory.buffers))
         for layer, buffer in zip(self.layers, memory.buffers, strict=True):
-            buffer.rng = self.rng
-            buffer.set_layer_reward(layer.reward)
-            layer.learner.replay_buffer = buffer
+            layer.learner.replay_buffer.store = buffer.store
         self.plans, self.actions_of_episode = memory.plans, memory.actions_of_episode
         self._last_obs, self.tally = memory.last_observation, memory.tally
         if truncate_last_traj:
