@@ -56,7 +56,12 @@ def test_a_restored_run_goes_on(tmp_path: Path):
     "changes",
     [
         ["overlap=true", "n_threads=1", "algorithm.learners.sac.normalize_inputs=true"],
-        ["overlap=false", "n_threads=1", "algorithm.layer_classes=[td3]"],
+        [
+            "overlap=false",
+            "n_threads=1",
+            "algorithm.layer_classes=[td3]",
+            "algorithm.n_candidates=3",
+        ],
         ["env.n_envs=2", "overlap=false", "n_threads=1"],
         ["env=FetchReach-v4", "overlap=true", "n_threads=1", "update=eager"],
         [*HAC, "overlap=false", "n_threads=1"],

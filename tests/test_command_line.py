@@ -39,7 +39,7 @@ WRONG = [
     (["algorithm.layer_classes=[sac,td3]"], "her has one layer"),
     (["algorithm.layer_classes=[]"], "layer_classes is empty"),
     (["algorithm.goal_selection_strategy=futur"], "did you mean future?"),
-    (["algorithm.n_candidates=0"], "n_candidates must be at least 1, got 0"),
+    (["algorithm.n_candidates=0"], "n_candidates must be an integer of at least 1, got 0"),
     (["algorithm.layer_classes=[dqn]"], "dqn needs a Discrete action space, got Box"),
     (["algorithm=dqn"], "what fits: algorithm=ddpg, hac, her, ppo, sac, td3, tqc"),
     (["env=CartPole-v1"], "needs Dict observations with observation, achieved_goal"),

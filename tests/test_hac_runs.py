@@ -68,7 +68,10 @@ def test_metrics_of_a_run(tmp_path: Path):
         (["normalize.observation=true"], "normalize_inputs instead of normalize"),
         (["algorithm.learners.sac.train_freq=[1,episode]"], "train_freq must count steps"),
         (["algorithm.learners.sac.n_steps=3"], "layer 0: n_steps must be 1, got 3"),
-        (["algorithm.relabelling.n_candidates=0"], "algorithm.relabelling: n_candidates must be"),
+        (
+            ["algorithm.relabelling.n_candidates=0"],
+            "algorithm.relabelling: n_candidates must be an integer",
+        ),
         (["algorithm.exploration.share=2"], "exploration.share must be from 0 to 1, got 2"),
         (["algorithm.learners.sac.target_range=[0,-1]"], r"must be \[least, greatest\]"),
     ],

@@ -17,7 +17,9 @@ class HindsightGoals:
     Which transitions get which goals (https://arxiv.org/abs/1707.01495, section 4.2-4.4).
 
     Where little moves, most goals of the future are reached before the transition begins, and it
-    tells nothing about the way to them. Several candidates leave such out (as in arXiv 1905.05498).
+    tells nothing about the way to them. Several candidates leave such out (as in arXiv 1905.05498);
+    staying at a goal is then learned from the transitions that keep their own goal. Whether a goal
+    is reached, sparse rewards tell.
 
     :param n_sampled_goal: transitions with a goal that was achieved later, per real one
     :param goal_selection_strategy: ``future``, ``final`` or ``episode``
@@ -37,8 +39,8 @@ class HindsightGoals:
         strategies = [strategy.value for strategy in GoalSelectionStrategy]
         if goal_selection_strategy not in strategies:
             raise unknown_name("goal_selection_strategy", goal_selection_strategy, strategies)
-        if n_candidates < 1:
-            raise ValueError(f"n_candidates must be at least 1, got {n_candidates}")
+        if not isinstance(n_candidates, int) or n_candidates < 1:
+            raise ValueError(f"n_candidates must be an integer of at least 1, got {n_candidates}")
         self.strategy = GoalSelectionStrategy(goal_selection_strategy)
         self.share = n_sampled_goal / (n_sampled_goal + 1)
         self.n_candidates = n_candidates

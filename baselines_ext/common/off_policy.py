@@ -54,9 +54,6 @@ class LeanOffPolicy(OffPolicyAlgorithm):
             returns = {"n_steps": self.n_steps, "gamma": self.gamma}
             self.replay_buffer_kwargs = {**self.replay_buffer_kwargs, **returns}
         super()._setup_model()
-        self._adopt_buffer()
-
-    def _adopt_buffer(self) -> None:
         if isinstance(self.replay_buffer, EpisodeReplayBuffer):
             self.replay_buffer.rng = self.rng
             if self.env is not None:
@@ -83,16 +80,17 @@ class LeanOffPolicy(OffPolicyAlgorithm):
         self, path: str | pathlib.Path | io.BufferedIOBase, truncate_last_traj: bool = True
     ) -> None:
         """
-        Load a replay buffer.
+        Load what a replay buffer remembers; how it samples stays as this agent was told.
 
         :param path: of the pickle file
         :param truncate_last_traj: take running episodes for truncated; see ``resume_episodes``
         """
+        own = self.replay_buffer
         super().load_replay_buffer(path, truncate_last_traj)
-        self._adopt_buffer()
-        if truncate_last_traj and isinstance(self.replay_buffer, EpisodeReplayBuffer):
-            for env in range(self.n_envs):
-                self.replay_buffer.store.end_episode(env)
+        if isinstance(own, EpisodeReplayBuffer):
+            own.store, self.replay_buffer = self.replay_buffer.store, own
+            for env in range(self.n_envs if truncate_last_traj else 0):
+                own.store.end_episode(env)
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """

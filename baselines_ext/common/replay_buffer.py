@@ -49,9 +49,9 @@ class EpisodeReplayBuffer(ReplayBuffer):
     :param gamma: discount factor of the returns, in [0, 1]
     :param n_sampled_goal: relabelled transitions per real one; 0 for none (HER)
     :param goal_selection_strategy: ``future``, ``final`` or ``episode``
-    :param n_candidates: for each relabelled transition, see ``HindsightGoals``
     :param goals_terminate: no rewards are counted on after a goal is reached
     :param extra_fields: of a transition, in the store
+    :param n_candidates: for each relabelled transition, see ``HindsightGoals``
     :raises ValueError: for an unknown strategy, or goals that terminate within n-step returns
     :raises MemoryError: if the machine has not enough memory, naming the size
     """
@@ -69,9 +69,9 @@ class EpisodeReplayBuffer(ReplayBuffer):
         gamma: float = 0.99,
         n_sampled_goal: int = 0,
         goal_selection_strategy: str = "future",
-        n_candidates: int = 1,
         goals_terminate: bool = False,
         extra_fields: Mapping[str, Field] | None = None,
+        n_candidates: int = 1,
     ) -> None:
         BaseBuffer.__init__(self, buffer_size, observation_space, action_space, device, n_envs)
         self.optimize_memory_usage = optimize_memory_usage
@@ -221,13 +221,6 @@ class EpisodeReplayBuffer(ReplayBuffer):
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the reward function: it belongs to an environment."""
         return self.__dict__ | {"_compute_reward": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take files from before there were hindsight candidates, too."""
-        if "relabelled_share" in state:
-            share, strategy = state.pop("relabelled_share"), state.pop("strategy")
-            state["hindsight"] = HindsightGoals(round(share / (1 - share)), strategy.value)
-        self.__dict__.update(state)
 
 
 def normalized_batch(store: ReplayStore, batch: Batch, env: VecNormalize) -> Batch:

@@ -40,7 +40,7 @@ def batched(compute_reward: Any) -> RewardFunction:
         if takes_batches is None:
             takes_batches = _takes_batches(compute_reward, achieved, desired)
         if takes_batches:
-            return compute_reward(achieved, desired, [{}] * len(achieved))
+            return np.asarray(compute_reward(achieved, desired, [{}] * len(achieved)))
         pairs = zip(achieved, desired, strict=True)
         return np.array([compute_reward(one, other, {}) for one, other in pairs], np.float32)
 

@@ -11,17 +11,17 @@ class HindsightRelabelling(HindsightGoals):
 
     :param n_sampled_goal: of ``HindsightGoals``
     :param goal_selection_strategy: of ``HindsightGoals``
-    :param n_candidates: of ``HindsightGoals``
     :param hindsight_actions: take the subgoal that was achieved for the action, as if the layer
         below could do whatever it is told
+    :param n_candidates: of ``HindsightGoals``
     """
 
     def __init__(
         self,
         n_sampled_goal: int = 3,
         goal_selection_strategy: str = "future",
-        n_candidates: int = 1,
         hindsight_actions: bool = True,
+        n_candidates: int = 1,
     ) -> None:
         super().__init__(n_sampled_goal, goal_selection_strategy, n_candidates)
         self.hindsight_actions = hindsight_actions

@@ -18,8 +18,8 @@ def make_her(
     layer_classes: Sequence[str] = ("sac",),
     n_sampled_goal: int = 4,
     goal_selection_strategy: str = "future",
-    n_candidates: int = 1,
     goals_terminate: bool = False,
+    n_candidates: int = 1,
     **arguments: Any,
 ) -> OffPolicyAlgorithm:
     """
@@ -31,10 +31,10 @@ def make_her(
     :param layer_classes: exactly one name of ``learners``
     :param n_sampled_goal: relabelled transitions per real one, at least 0
     :param goal_selection_strategy: ``future``, ``final`` or ``episode``
-    :param n_candidates: for each relabelled transition, at least 1; those whose goal is not yet
-        reached where they begin are taken first
     :param goals_terminate: no rewards are counted on after a goal is reached, as in ``hac``; for
         sparse rewards
+    :param n_candidates: for each relabelled transition, at least 1; those whose goal is not yet
+        reached where they begin are taken first; for sparse rewards
     :param arguments: further arguments of the learner
     :return: the learner itself, an ordinary SB3 algorithm
     :raises ValueError: if there is no such strategy, or not exactly one layer
@@ -48,8 +48,8 @@ def make_her(
         replay_buffer_kwargs={
             "n_sampled_goal": n_sampled_goal,
             "goal_selection_strategy": goal_selection_strategy,
-            "n_candidates": n_candidates,
             "goals_terminate": goals_terminate,
+            "n_candidates": n_candidates,
         },
         **arguments,
     )
