@@ -368,3 +368,10 @@ def test_rewards_that_take_no_batches(compute_reward, caplog):
     for _ in range(2):
         np.testing.assert_array_equal(rewards(achieved, desired), [0, -1, 0])
     assert caplog.text.count("does not take batches") == 1
+
+
+@pytest.mark.parametrize("hindsight", [{"n_sampled_goal": 4}, {"goals_terminate": True}])
+def test_hindsight_knows_no_returns_of_several_steps(hindsight):
+    space = spaces.Dict({key: spaces.Box(-1, 1, (2,)) for key in observation(0)})
+    with pytest.raises(ValueError, match="hindsight goes with n_steps=1, got n_steps=3"):
+        EpisodeReplayBuffer(20, space, spaces.Box(-1, 1, (1,)), n_steps=3, **hindsight)

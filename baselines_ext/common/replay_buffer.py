@@ -52,7 +52,7 @@ class EpisodeReplayBuffer(ReplayBuffer):
     :param goals_terminate: no rewards are counted on after a goal is reached
     :param extra_fields: of a transition, in the store
     :param n_candidates: for each relabelled transition, see ``HindsightGoals``
-    :raises ValueError: for an unknown strategy, or goals that terminate within n-step returns
+    :raises ValueError: for an unknown strategy, or hindsight within n-step returns
     :raises MemoryError: if the machine has not enough memory, naming the size
     """
 
@@ -79,8 +79,8 @@ class EpisodeReplayBuffer(ReplayBuffer):
         self.n_steps = n_steps
         self.gamma = gamma
         self.hindsight = HindsightGoals(n_sampled_goal, goal_selection_strategy, n_candidates)
-        if goals_terminate and n_steps > 1:
-            raise ValueError(f"goals_terminate goes with n_steps=1, got n_steps={n_steps}")
+        if n_steps > 1 and (n_sampled_goal > 0 or goals_terminate):
+            raise ValueError(f"hindsight goes with n_steps=1, got n_steps={n_steps}")
         self.goals_terminate = goals_terminate
         self.store = ReplayStore(
             buffer_size,
