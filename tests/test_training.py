@@ -242,8 +242,9 @@ def test_a_batch_larger_than_what_is_stored_is_drawn_with_replacement(tmp_path: 
     assert train(tmp_path, *TINY_HER, *overrides).status is Status.FINISHED
 
 
-def test_n_step_returns_with_goals(tmp_path: Path):
-    assert train(tmp_path, *TINY_HER, "algorithm.learners.sac.n_steps=30").n_steps == 300
+def test_hindsight_refuses_n_step_returns(tmp_path: Path):
+    with pytest.raises(ValueError, match="hindsight goes with n_steps=1, got n_steps=30"):
+        train(tmp_path, *TINY_HER, "algorithm.learners.sac.n_steps=30")
 
 
 def test_a_buffer_beyond_the_machine_is_refused(tmp_path: Path):
