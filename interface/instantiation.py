@@ -29,9 +29,9 @@ def instantiate(node: Any, **arguments: Any) -> Any:
     except UserError:
         raise
     except ValueError as error:  # a part inside the node refuses its arguments
-        notes = getattr(error, "__notes__", [])
-        key = next((text for text in notes if text.startswith("full_key: ")), "")
-        raise UserError(f"{key.removeprefix('full_key: ')}: {error}".removeprefix(": ")) from error
+        notes = getattr(error, "__notes__", [])  # Hydra notes where in the config it was
+        keys = [text.removeprefix("full_key: ") for text in notes if "full_key: " in text]
+        raise UserError(": ".join([*keys[:1], str(error)])) from error
 
 
 def target_of(node: Any) -> Any:

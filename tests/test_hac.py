@@ -224,38 +224,6 @@ def test_one_layer_is_her(n_candidates: int):
     assert largest_difference(her.policy.state_dict(), hac.policy.state_dict()) == 0
 
 
-def test_candidates_change_what_is_learned():
-    plain, several = (
-        agent(relabelling=HindsightRelabelling(n_candidates=n_candidates))
-        for n_candidates in (1, 4)
-    )
-    for model in (plain, several):
-        model.learn(200)
-    assert largest_difference(plain.policy.state_dict(), several.policy.state_dict()) > 0
-
-
-def test_what_a_buffer_remembers_is_loaded_and_not_how_it_samples(tmp_path: Path):
-    def make(n_candidates: int) -> Any:
-        arguments: dict[str, Any] = LEARNER
-        learner = functools.partial(baselines_ext.SAC, **arguments)
-        return baselines_ext.make_her(
-            "MultiInputPolicy", venv(), {"sac": learner}, n_candidates=n_candidates, device="cpu"
-        )
-
-    one, other = make(1), make(8)
-    one.learn(30)
-    one.save_replay_buffer(tmp_path / "buffer.pkl")
-    other.load_replay_buffer(tmp_path / "buffer.pkl")
-    assert other.replay_buffer.size() == 30
-    assert other.replay_buffer.hindsight.n_candidates == 8
-
-
-def test_parts_saved_before_there_were_candidates_have_one():
-    part = HindsightRelabelling(n_candidates=4)
-    del part.n_candidates
-    assert pickle.loads(pickle.dumps(part)).n_candidates == 1
-
-
 @pytest.mark.parametrize("classes", [["td3", "ddpg"], ["ddpg", "sac"], ["sac", "td3", "ddpg"]])
 def test_any_learner_in_any_layer(classes: list[str]):
     model = agent(layer_classes=classes, time_scales=[-1, *[3] * (len(classes) - 1)], n_envs=2)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baselines_ext.common.fields import Field
-from baselines_ext.common.hindsight import HindsightGoals, hindsight_goals, relabel
+from baselines_ext.common.hindsight import hindsight_goals
 from baselines_ext.common.replay_buffer import EpisodeReplayBuffer
 from baselines_ext.common.replay_store import ReplayStore
 from baselines_ext.common.reward_function import batched
@@ -93,106 +93,6 @@ def test_what_can_be_sampled_is_what_was_stored_last(lengths, rows_per_env, n_en
         assert len(kept) >= min(len(stored[env]), rows_per_env // 2)
 
 
-@given(lengths, st.integers(8, 40), st.sampled_from(GoalSelectionStrategy))
-@settings(max_examples=60, deadline=None)
-def test_hindsight_goals_come_from_the_same_episode(lengths, n_rows, strategy):
-    store = empty_store(n_rows)
-    for i, length in enumerate(lengths):
-        add_episode(store, 100 * i, length, end="truncated")
-    last = {100 * i: 100 * i + length for i, length in enumerate(lengths)}
-    rows = draw_rows(store, 64, np.random.default_rng(0))
-    numbers = transitions(store, rows, GAMMA).observations[:, 4].astype(int)
-    goals = hindsight_goals(store, rows, strategy, np.random.default_rng(1))[:, 0].astype(int)
-    for number, goal in zip(numbers, goals, strict=True):
-        start = number - number % 100
-        assert start < goal <= last[start]
-        if strategy is GoalSelectionStrategy.FUTURE:
-            assert goal > number
-        if strategy is GoalSelectionStrategy.FINAL:
-            assert goal == last[start]
-
-
-def near(achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
-    return (np.abs(achieved - desired) < 3).all(axis=1).astype(float) - 1
-
-
-@given(
-    lengths, st.sampled_from(["future", "final", "episode"]), st.integers(1, 8), st.integers(0, 7)
-)
-@settings(max_examples=60, deadline=None)
-def test_goals_that_are_not_yet_reached_come_first(lengths, strategy, n_candidates, n_sampled):
-    store = empty_store(400)
-    for i, length in enumerate(lengths):
-        add_episode(store, 100 * i, length, end="truncated")
-    rng = np.random.default_rng(0)
-    hindsight = HindsightGoals(n_sampled, strategy, n_candidates)
-    rows, goals = hindsight.draw(store, 16, near, rng)
-    n_relabelled = 16 * n_sampled // (n_sampled + 1)
-    assert len(rows) == 16
-    assert goals.shape == (n_relabelled, 2)
-    assert store.has_action[rows].all()
-    numbers = store.column("achieved_goal")[rows]
-    assert (numbers[:n_relabelled, 0] // 100 == goals[:, 0] // 100).all()  # of the same episode
-    if strategy == "future":
-        assert (goals[:, 0] > numbers[:n_relabelled, 0]).all()
-    reached = near(numbers[:n_relabelled], goals) == 0
-    if n_candidates > 1:
-        assert (np.diff(reached.astype(int)) >= 0).all()
-
-
-def test_more_candidates_leave_out_what_never_moved():
-    store = empty_store(600)
-    for i in range(50):
-        add_episode(store, 100 * i, 2, end="truncated")  # too short to leave its first goal
-    add_episode(store, 9000, 9, end="truncated")
-
-    def share_not_reached(n_candidates: int) -> float:
-        rng = np.random.default_rng(0)
-        hindsight = HindsightGoals(3, "future", n_candidates)
-        rows, goals = hindsight.draw(store, 400, near, rng)
-        return float((near(store.column("achieved_goal")[rows[:300]], goals) < 0).mean())
-
-    assert share_not_reached(1) < 0.06
-    assert share_not_reached(8) > 4 * share_not_reached(1)
-
-
-def test_one_candidate_is_the_plain_drawing():
-    store = empty_store()
-    add_episode(store, 0, 9, end="truncated")
-    future = GoalSelectionStrategy.FUTURE
-    rows, goals = HindsightGoals(3, "future").draw(store, 8, near, np.random.default_rng(0))
-    rng = np.random.default_rng(0)
-    np.testing.assert_array_equal(rows, draw_rows(store, 8, rng))
-    np.testing.assert_array_equal(goals, hindsight_goals(store, rows[:6], future, rng))
-
-
-def test_rewards_may_be_a_list():
-    store = empty_store()
-    add_episode(store, 0, 9, end="truncated")
-    rewards = batched(lambda achieved, desired, info: near(achieved, desired).tolist())
-    rows, goals = HindsightGoals(3, "future", 4).draw(store, 8, rewards, np.random.default_rng(0))
-    assert goals.shape == (6, 2)
-    assert len(set(rows[:6])) > 1
-
-
-def test_every_future_goal_is_drawn():
-    store = empty_store()
-    add_episode(store, 0, 5, end="truncated")
-    rows = np.full(500, 2)
-    goals = hindsight_goals(store, rows, GoalSelectionStrategy.FUTURE, np.random.default_rng(0))
-    numbers, counts = np.unique(goals[:, 0], return_counts=True)
-    assert list(numbers) == [3, 4, 5]
-    assert min(counts) > 130
-
-
-def test_episode_strategy_draws_from_the_whole_episode():
-    store = empty_store()
-    add_episode(store, 0, 4, end="truncated")
-    rows = np.full(500, 2)
-    goals = hindsight_goals(store, rows, GoalSelectionStrategy.EPISODE, np.random.default_rng(0))
-    assert set(goals[:, 0]) == {1, 2, 3, 4}
-
-
 def test_running_episodes_are_sampled():
     store = empty_store()
     add_episode(store, 0, 3, end="running")
@@ -231,29 +131,6 @@ def test_n_step_returns(row, n_steps, end, reward, next_number, discount):
     assert batch.rewards[0] == pytest.approx(reward)
     assert batch.next_observations[0, 4] == next_number
     assert batch.discounts[0] == pytest.approx(discount)
-
-
-def test_relabelled_transitions():
-    store = empty_store()
-    add_episode(store, 0, 5, end="truncated")
-    calls = []
-
-    def reward(achieved, desired):
-        calls.append(len(achieved))
-        return (achieved == desired).all(axis=1).astype(float)
-
-    batch = transitions(store, np.arange(5), GAMMA)
-    rng = np.random.default_rng(0)
-    goals = hindsight_goals(store, batch.rows[:3], GoalSelectionStrategy.FINAL, rng)
-    batch = relabel(store, batch, goals, reward)
-    assert calls == [3]
-    goals = batch.observations[:, store.columns["desired_goal"]][:, 0]
-    np.testing.assert_array_equal(goals, [5, 5, 5, 1e6, 1e6])
-    np.testing.assert_array_equal(
-        batch.next_observations[:, store.columns["desired_goal"]][:, 0], goals
-    )
-    np.testing.assert_array_equal(batch.rewards, [0, 0, 0, -3, -4])
-    assert (store.column("desired_goal")[:5] == 1e6).all()  # the store itself is never changed
 
 
 def test_a_pickled_store_holds_the_rows_in_use_and_goes_on():
@@ -368,10 +245,3 @@ def test_rewards_that_take_no_batches(compute_reward, caplog):
     for _ in range(2):
         np.testing.assert_array_equal(rewards(achieved, desired), [0, -1, 0])
     assert caplog.text.count("does not take batches") == 1
-
-
-@pytest.mark.parametrize("hindsight", [{"n_sampled_goal": 4}, {"goals_terminate": True}])
-def test_hindsight_knows_no_returns_of_several_steps(hindsight):
-    space = spaces.Dict({key: spaces.Box(-1, 1, (2,)) for key in observation(0)})
-    with pytest.raises(ValueError, match="hindsight goes with n_steps=1, got n_steps=3"):
-        EpisodeReplayBuffer(20, space, spaces.Box(-1, 1, (1,)), n_steps=3, **hindsight)

@@ -7,6 +7,7 @@ from baselines_ext.common.sampling import (
     Batch,
     GoalSelectionStrategy,
     RewardFunction,
+    at_goal,
     draw_rows,
 )
 from interface.errors import unknown_name
@@ -69,7 +70,7 @@ class HindsightGoals:
         drawn = np.concatenate((rows[:n], more))
         goals = hindsight_goals(store, drawn, self.strategy, rng)
         here = store.column("achieved_goal")[drawn]
-        reached = compute_reward(here, goals) >= compute_reward(goals[:1], goals[:1])
+        reached = at_goal(compute_reward(here, goals), goals, compute_reward)
         chosen = np.argsort(reached, kind="stable")[:n]
         rows[:n] = drawn[chosen]
         return rows, goals[chosen]

@@ -89,8 +89,9 @@ class LeanOffPolicy(OffPolicyAlgorithm):
         super().load_replay_buffer(path, truncate_last_traj)
         if isinstance(own, EpisodeReplayBuffer):
             own.store, self.replay_buffer = self.replay_buffer.store, own
-            for env in range(self.n_envs if truncate_last_traj else 0):
-                own.store.end_episode(env)
+            if truncate_last_traj:
+                for env in range(self.n_envs):
+                    own.store.end_episode(env)
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """

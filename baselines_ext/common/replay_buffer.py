@@ -29,6 +29,7 @@ from baselines_ext.common.sampling import (
     draw_rows,
     end_at_goals,
     n_step_transitions,
+    transitions,
 )
 
 
@@ -164,7 +165,7 @@ class EpisodeReplayBuffer(ReplayBuffer):
         if self._compute_reward is None:
             raise ValueError("hindsight needs an environment: call set_env first")
         rows, goals = self.hindsight.draw(self.store, batch_size, self._compute_reward, self.rng)
-        batch = n_step_transitions(self.store, rows, self.gamma, self.n_steps)
+        batch = transitions(self.store, rows, self.gamma)
         return relabel(self.store, batch, goals, self._compute_reward)
 
     def sample(  # type: ignore[override]

@@ -38,7 +38,11 @@ class Batch(NamedTuple):
 
 
 class GoalSelectionStrategy(Enum):
-    """Which achieved goal of the same episode replaces the desired one."""
+    """
+    Which achieved goal of the same episode replaces the desired one.
+
+    Saved replay buffers name this module, so it stays here.
+    """
 
     FUTURE = "future"
     """One achieved after the transition's start, its own end included."""
@@ -138,6 +142,18 @@ def n_step_transitions(store: ReplayStore, rows: Rows, gamma: float, n_steps: in
     )
 
 
+def at_goal(rewards: np.ndarray, goals: np.ndarray, compute_reward: RewardFunction) -> np.ndarray:
+    """
+    Tell which rewards are as good as that of a goal itself.
+
+    :param rewards: (N,)
+    :param goals: (N, G), at least one; all are taken to pay the same when they are reached
+    :param compute_reward: of the environment, sparse
+    :return: (N,) bool
+    """
+    return rewards >= compute_reward(goals[:1], goals[:1])
+
+
 def end_at_goals(store: ReplayStore, batch: Batch, compute_reward: RewardFunction) -> None:
     """
     Count on nothing after a goal: discount 0 where the reward is that of the goal itself.
@@ -146,5 +162,5 @@ def end_at_goals(store: ReplayStore, batch: Batch, compute_reward: RewardFunctio
     :param batch: its discounts are changed
     :param compute_reward: of the environment, sparse
     """
-    goal = batch.observations[:1, store.columns["desired_goal"]]
-    batch.discounts[batch.rewards >= compute_reward(goal, goal)] = 0
+    goals = batch.observations[:, store.columns["desired_goal"]]
+    batch.discounts[at_goal(batch.rewards, goals, compute_reward)] = 0
