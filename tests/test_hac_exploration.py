@@ -139,6 +139,27 @@ def test_after_the_edge_an_episode_pursues_its_own_goal():
     np.testing.assert_array_equal(batch.observations[:, goal], batch.next_observations[:, goal])
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_an_exploring_episode_may_go_to_the_edge_again_after_its_goal(again):
+    class Edge(ExplorationGoals):
+        def choose(self, layer, rng):
+            return self.edge(layer, rng)
+
+        def edge(self, layer, rng):
+            return np.zeros(2, np.float32)
+
+    model = agent(exploration=Edge(again=again), layer_classes=["sac"], time_scales=[-1])
+    observation = {"observation": np.zeros(2), "desired_goal": np.full(2, 0.5, np.float32)}
+    plan = model.hierarchy.begin_episode()
+    pursued = []
+    for place in (0.9, 0.0, 0.5, 0.0, 0.5):
+        pursued.append(plan.highest_goal(observation)[0])
+        seen = observation | {"achieved_goal": np.full(2, place, np.float32)}
+        model.hierarchy.act(plan, seen, explore=True)
+        model.hierarchy.take_in(plan, seen, over=False, tally=model.tally, env=0)
+    assert pursued == ([0.0, 0.0, 0.5, 0.0, 0.5] if again else [0.0, 0.0, 0.5, 0.5, 0.5])
+
+
 def test_evaluations_pursue_the_environments_goals():
     model = agent(exploration=ExplorationGoals(1.0))
     model.learn(400)

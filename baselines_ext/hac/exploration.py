@@ -10,16 +10,28 @@ class ExplorationGoals:
     """
     Some training episodes first go to a place that was hardly ever reached.
 
-    Only after it do they pursue the environment's goal. Of remembered goals, the one that the
+    Only after it do they pursue the environment's goal. An episode that goes on after its goal would
+    stay there, and most of what is remembered is of goals already reached; ``again`` spends that
+    time on ways. Of remembered goals, the one that the
     fewest others would count as reaching is taken: the edge of what is known (as in MEGA,
     arXiv 2007.02832, section 3, with the goals' own threshold in place of a density model).
 
     :param share: of training episodes, in [0, 1]
     :param n_candidates: achieved goals to choose from
     :param n_compared: achieved goals that each is compared with
+    :param again: whenever such an episode has reached the environment's goal, go to the edge once
+        more, and come back
     """
 
-    def __init__(self, share: float = 0.5, n_candidates: int = 50, n_compared: int = 500) -> None:
+    again = False  # of agents that were saved before it could be chosen
+
+    def __init__(
+        self,
+        share: float = 0.5,
+        n_candidates: int = 50,
+        n_compared: int = 500,
+        again: bool = False,
+    ) -> None:
         if not 0 <= share <= 1:
             raise ValueError(f"exploration.share must be from 0 to 1, got {share}")
         if min(n_candidates, n_compared) < 1:
@@ -30,10 +42,11 @@ class ExplorationGoals:
         self.share = share
         self.n_candidates = n_candidates
         self.n_compared = n_compared
+        self.again = again
 
     def choose(self, layer: Layer, rng: np.random.Generator) -> np.ndarray | None:
         """
-        Choose where an episode goes first.
+        Choose where an episode goes first, if it explores.
 
         :param layer: the highest
         :param rng: only source of randomness
@@ -43,6 +56,16 @@ class ExplorationGoals:
             return None
         if layer.store.n_transitions < self.n_candidates:
             return None
+        return self.edge(layer, rng)
+
+    def edge(self, layer: Layer, rng: np.random.Generator) -> np.ndarray:
+        """
+        Find a place that was hardly ever reached.
+
+        :param layer: the highest, with something remembered
+        :param rng: only source of randomness
+        :return: (G,)
+        """
         achieved = layer.store.column("achieved_goal")
         candidates = achieved[draw_rows(layer.store, self.n_candidates, rng)]
         others = achieved[draw_rows(layer.store, self.n_compared, rng)]

@@ -31,6 +31,7 @@ class Plan:
     :param testing: layers that act inside a subgoal test
     :param tested: layers whose running action is a subgoal that they test
     :param first: where the episode goes before it pursues the environment's goal
+    :param returns: go to another such place whenever the environment's goal is reached
     """
 
     goals: list[np.ndarray | None]
@@ -40,6 +41,7 @@ class Plan:
     testing: list[bool]
     tested: list[bool]
     first: np.ndarray | None = None
+    returns: bool = False
 
     @classmethod
     def empty(cls, n_layers: int) -> "Plan":
@@ -119,6 +121,7 @@ class Hierarchy:
         """Plan an episode of the training."""
         plan = Plan.empty(len(self.layers))
         plan.first = self.exploration.choose(self.layers[0], self.rng)
+        plan.returns = plan.first is not None and self.exploration.again
         return plan
 
     def act(
@@ -196,7 +199,8 @@ class Hierarchy:
         time_scales = [layer.time_scale for layer in self.layers]
         highest = highest_to_act(reached, plan.n_actions, time_scales, over=over)
         if reached[0]:
-            plan.first = None
+            to_the_edge = plan.returns and plan.first is None
+            plan.first = self.exploration.edge(self.layers[0], self.rng) if to_the_edge else None
         for index in range(len(self.layers) - 1, highest - 1, -1):
             plan.n_actions[index] += 1
             if index + 1 < len(self.layers):
