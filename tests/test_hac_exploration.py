@@ -149,7 +149,7 @@ def test_an_exploring_episode_may_go_to_the_edge_again_after_its_goal(again):
             return np.zeros(2, np.float32)
 
     model = agent(exploration=Edge(again=again), layer_classes=["sac"], time_scales=[-1])
-    observation = {"observation": np.zeros(2), "desired_goal": np.full(2, 0.5, np.float32)}
+    observation = {key: np.full(2, 0.5, np.float32) for key in ("observation", "desired_goal")}
     plan = model.hierarchy.begin_episode()
     pursued = []
     for place in (0.9, 0.0, 0.5, 0.0, 0.5):

@@ -10,11 +10,12 @@ class ExplorationGoals:
     """
     Some training episodes first go to a place that was hardly ever reached.
 
-    Only after it do they pursue the environment's goal. An episode that goes on after its goal would
-    stay there, and most of what is remembered is of goals already reached; ``again`` spends that
-    time on ways. Of remembered goals, the one that the
+    Only after it do they pursue the environment's goal. Of remembered goals, the one that the
     fewest others would count as reaching is taken: the edge of what is known (as in MEGA,
     arXiv 2007.02832, section 3, with the goals' own threshold in place of a density model).
+
+    An episode that goes on after its goal stays there, and then most of what is remembered is
+    of goals already reached; ``again`` spends that time on the way.
 
     :param share: of training episodes, in [0, 1]
     :param n_candidates: achieved goals to choose from
