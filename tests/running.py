@@ -1,11 +1,9 @@
 """Run the project's commands, in this process or as a user would."""
 
-import multiprocessing
 import os
-import runpy
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from interface.resolvers import REPOSITORY
 from interface.result import TrialResult
+from tests.faults.forks import ForkedCommand
 
 CONF = REPOSITORY / "conf"
 
@@ -82,21 +81,4 @@ def forked_command(
 
     :param folder: where its output is kept meanwhile
     """
-    forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["experiment.trial", "mlflow", "sb3_contrib"])
-    output, errors = folder / "stdout", folder / "stderr"
-    child = forks.Process(target=_as_main, args=(script, arguments, output, errors))
-    child.start()
-    child.join(timeout)
-    assert child.exitcode is not None, f"{script} still runs after {timeout} s"
-    return subprocess.CompletedProcess(
-        [script, *arguments], child.exitcode, output.read_text(), errors.read_text()
-    )
-
-
-def _as_main(script: str, arguments: Sequence[str], output: Path, errors: Path) -> None:
-    os.environ["COLUMNS"] = "200"
-    for path, descriptor in ((output, 1), (errors, 2)):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
-    sys.argv = [script, *arguments]
-    runpy.run_path(str(REPOSITORY / script), run_name="__main__")
+    return ForkedCommand(script, *arguments, folder=folder).completed(timeout)
