@@ -1,14 +1,18 @@
 """How goals are rewarded: an environment's ``compute_reward``, for batches."""
 
+import copy
 import logging
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from baselines_ext.common.sampling import RewardFunction
 
 log = logging.getLogger(__name__)
+
+_DISTANCES = (0.0, 1e-4, 1e-3, 1e-2)
 
 
 def reward_function(env: VecEnv) -> RewardFunction:
@@ -25,6 +29,41 @@ def reward_function(env: VecEnv) -> RewardFunction:
     if isinstance(env.unwrapped, DummyVecEnv):
         call = env.unwrapped.envs[0].get_wrapper_attr("compute_reward")
     return batched(call)
+
+
+def check_sparse(needed_by: str, env: VecEnv, compute_reward: RewardFunction) -> None:
+    """
+    Refuse rewards that do not tell when a goal is reached.
+
+    Asked is for a goal, and for places near it: rewards that fall with every distance count
+    nothing but the goal itself as reached. Whole numbers do meet their goals.
+
+    :param needed_by: what needs sparse rewards, for the message
+    :param env: with goals
+    :param compute_reward: of batches
+    :raises ValueError: if the rewards are dense
+    """
+    assert isinstance(env.observation_space, spaces.Dict)
+    space = copy.deepcopy(env.observation_space["desired_goal"])
+    if not isinstance(space, spaces.Box) or not np.issubdtype(space.dtype, np.floating):
+        return
+    space.seed(0)
+    goal = space.sample().astype(np.float64)
+    inwards = np.where(goal + _DISTANCES[-1] > space.high, -1, 1)
+    near = np.stack([goal + distance * inwards for distance in _DISTANCES])
+    try:
+        rewards = compute_reward(near, np.stack([goal] * len(near)))
+    except Exception as error:  # noqa: BLE001 (somebody else's code, and a goal that is made up)
+        log.info("compute_reward was not asked whether rewards are sparse (%s)", error)
+        return
+    if (np.diff(rewards) < 0).all():
+        pairs = zip(_DISTANCES, rewards, strict=True)
+        paid = ", ".join(f"{reward:.4g} at {distance:g}" for distance, reward in pairs)
+        raise ValueError(
+            f"{needed_by} needs rewards that tell when a goal is reached, but compute_reward pays "
+            f"{paid} from the goal, so nothing but the goal itself would count; take the sparse "
+            f"version of this environment"
+        )
 
 
 def batched(compute_reward: Any) -> RewardFunction:

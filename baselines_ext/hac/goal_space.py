@@ -1,6 +1,7 @@
 """What goals of a layer are: where they lie, how observations show them, when they are reached."""
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,12 +31,14 @@ class GoalSpace:
     :param achieved: from an observation of the environment to the goal that it achieves
     :param reached: from achieved goals (..., G) and desired goals (..., G) to truth values (...)
     :param reach: (G,) farthest way in each dimension, inf: anywhere in the box; None: all inf
+    :param whole: whether goals are whole numbers
     """
 
     box: spaces.Box
     achieved: Callable[[Observation], np.ndarray]
     reached: Callable[[np.ndarray, np.ndarray], Any]
     reach: np.ndarray | None = None
+    whole: bool = False
 
     def within(self, n_steps: int) -> "GoalSpace":
         """
@@ -53,11 +56,11 @@ class GoalSpace:
         :param start: (G,) achieved where the action begins
         """
         goal = unscaled(self.box, action)
-        if self.reach is None:
-            return goal
-        way = np.where(np.isfinite(self.reach), self.reach, 0) * action
-        near = np.clip(start + way, self.box.low, self.box.high)
-        return np.where(np.isfinite(self.reach), near, goal).astype(np.float32)
+        if self.reach is not None:
+            way = np.where(np.isfinite(self.reach), self.reach, 0) * action
+            near = np.clip(start + way, self.box.low, self.box.high)
+            goal = np.where(np.isfinite(self.reach), near, goal).astype(np.float32)
+        return np.rint(goal) if self.whole else goal
 
     def to_action(self, goal: np.ndarray, start: np.ndarray) -> np.ndarray:
         """
@@ -81,25 +84,61 @@ def goals_of(env: VecEnv, compute_reward: RewardFunction) -> GoalSpace:
     """
     Describe the goals of an environment.
 
-    A goal is reached where the environment pays what it pays for the goal itself.
+    A goal is reached where the environment pays what it pays for the goal itself. Layers see goals
+    as vectors of floats, whatever their shape and type in the environment.
 
     :param env: with goals and sparse rewards
     :param compute_reward: of batches
+    :raises ValueError: if the achieved goals are others, or goals are no numbers
     """
     assert isinstance(env.observation_space, spaces.Dict)
-    box = env.observation_space["desired_goal"]
-    assert isinstance(box, spaces.Box)
+    space = env.observation_space["desired_goal"]
+    there = env.observation_space["achieved_goal"]
+    if there.shape != space.shape:
+        raise ValueError(
+            f"achieved goals must have the shape of desired ones, got {there.shape} and "
+            f"{space.shape}"
+        )
+    box = _as_box(space)
+    whole = not any(np.issubdtype(each.dtype, np.floating) for each in (space, there))
     best: Any = None
+
+    def given(goals: np.ndarray) -> np.ndarray:
+        goals = goals.reshape(-1, *(space.shape or ()))
+        return np.rint(goals).astype(space.dtype) if whole else goals
 
     def reached(achieved: np.ndarray, desired: np.ndarray) -> Any:
         nonlocal best
-        goals = desired.reshape(-1, desired.shape[-1])
+        goals = given(desired)
         if best is None:
             best = compute_reward(goals[:1], goals[:1])
-        rewards = compute_reward(achieved.reshape(goals.shape), goals)
+        rewards = compute_reward(given(achieved), goals)
         return (rewards >= best).reshape(desired.shape[:-1])
 
-    return GoalSpace(box, lambda observation: observation["achieved_goal"], reached)
+    return GoalSpace(
+        box, lambda observation: _numbers(observation["achieved_goal"]), reached, whole=whole
+    )
+
+
+def _numbers(values: np.ndarray) -> np.ndarray:
+    """Make a vector whose differences are right, which those of bytes are not."""
+    flat = np.ravel(values)
+    return flat if np.issubdtype(flat.dtype, np.floating) else flat.astype(np.float32)
+
+
+def _as_box(space: spaces.Space) -> spaces.Box:
+    """Say between which vectors of floats goals lie."""
+    if isinstance(space, spaces.Box):
+        low, high = space.low, space.high
+    elif isinstance(space, spaces.MultiBinary):
+        low, high = np.zeros(space.shape), np.ones(space.shape)
+    elif isinstance(space, spaces.MultiDiscrete):
+        low, high = space.start, space.start + space.nvec - 1
+    elif isinstance(space, spaces.Discrete):
+        low, high = np.asarray(space.start), np.asarray(space.start + space.n - 1)
+    else:
+        raise ValueError(f"goals must be numbers, got {space}")
+    return spaces.Box(np.ravel(low).astype(np.float32), np.ravel(high).astype(np.float32))
 
 
 def find_subgoals(
@@ -127,6 +166,12 @@ def find_subgoals(
     :param reach: of ``reaching``
     """
     if indices is None:
+        for name, values in (("low", low), ("high", high), ("thresholds", thresholds)):
+            if values is not None:
+                raise ValueError(
+                    f"subgoal_space.{name}={list(values)} goes with subgoal_space.indices, which "
+                    f"are not given"
+                )
         found = env_goals(env, goals, n_resets, margin)
     else:
         found = observed_goals(env, goals, indices, low or [], high or [], thresholds or [])
@@ -172,7 +217,7 @@ def env_goals(env: VecEnv, goals: GoalSpace, n_resets: int, margin: float) -> Go
         (high + margin * widths).astype(np.float32),
     )
     log.info("subgoals lie between %s and %s", np.round(low, 3), np.round(high, 3))
-    return GoalSpace(spaces.Box(low, high), goals.achieved, goals.reached)
+    return replace(goals, box=spaces.Box(low, high))
 
 
 def _goals_of_resets(env: VecEnv, n_resets: int) -> list[np.ndarray]:
@@ -193,7 +238,7 @@ def _goals_of_resets(env: VecEnv, n_resets: int) -> list[np.ndarray]:
     goals = []
     for seed in range(n_resets):
         observation, _ = copy.reset(seed=seed)
-        goals += [observation["achieved_goal"], observation["desired_goal"]]
+        goals += [_numbers(observation[key]) for key in ("achieved_goal", "desired_goal")]
     copy.close()
     return goals
 
@@ -224,13 +269,13 @@ def observed_goals(
             "indices, low, high and thresholds of subgoals must be equally long, got "
             + ", ".join(map(str, lengths))
         )
-    (width,) = env.observation_space["observation"].shape  # type: ignore[misc]
+    width = math.prod(env.observation_space["observation"].shape or ())
     if not all(0 <= index < width for index in indices):
         raise ValueError(f"subgoal indices {list(indices)} do not fit {width} observed numbers")
     taken, near = np.array(indices), np.array(thresholds)
     box = spaces.Box(np.array(low, np.float32), np.array(high, np.float32))
     return GoalSpace(
         box,
-        lambda observation: observation["observation"][..., taken],
+        lambda observation: _numbers(observation["observation"])[taken],
         lambda achieved, desired: (np.abs(achieved - desired) <= near).all(axis=-1),
     )

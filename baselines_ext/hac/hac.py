@@ -12,7 +12,8 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.sac.policies import MultiInputPolicy
 
-from baselines_ext.common.reward_function import batched, reward_function
+from baselines_ext.common.acting import is_single
+from baselines_ext.common.reward_function import batched, check_sparse, reward_function
 from baselines_ext.hac.exploration import ExplorationGoals
 from baselines_ext.hac.goal_space import SubgoalSpace, find_subgoals, goals_of
 from baselines_ext.hac.hierarchy import Hierarchy, Plan, Tally
@@ -106,9 +107,12 @@ class HAC(LayeredAlgorithm):
             raise ValueError("HAC scales its inputs itself: normalize_inputs instead of normalize")
         self.set_random_seed(self.seed)
         self.rng = np.random.default_rng(self.seed)
-        steps = self.env.get_attr("spec")[0].max_episode_steps
+        spec = self.env.get_attr("spec")[0]  # None: not made by Gymnasium
+        steps = None if spec is None else spec.max_episode_steps
         time_scales = resolve_time_scales(self.time_scales, len(self.layer_classes), steps)
-        self.goals = goals_of(self.env, reward_function(self.env))
+        compute_reward = reward_function(self.env)
+        self.goals = goals_of(self.env, compute_reward)
+        check_sparse("HAC", self.env, compute_reward)
         self.layers = make_layers(self, time_scales)
         for layer in self.layers:
             layer.learner.rng = layer.learner.replay_buffer.rng = self.rng
@@ -182,11 +186,12 @@ class HAC(LayeredAlgorithm):
             new_obs, rewards, dones, infos = self.env.step_wait()  # type: ignore[union-attr]
             self.num_timesteps += self.n_envs
             callback.update_locals(locals())
-            if not callback.on_step():
-                break
-            self._take_in(new_obs, dones, infos)
+            go_on = callback.on_step()
+            self._take_in(new_obs, dones, infos)  # in any case: learning may go on later
             self._update_current_progress_remaining(self.num_timesteps, total)
             self._end_episodes(dones, infos, log_interval)
+            if not go_on:
+                break
             callback.on_rollout_end()
             self._train()
         callback.on_training_end()
@@ -210,7 +215,10 @@ class HAC(LayeredAlgorithm):
         for env, plan in enumerate(self.plans):
             over = bool(dones[env])
             observation = infos[env]["terminal_observation"] if over else _one_of(new_obs, env)
-            self.hierarchy.take_in(plan, observation, over=over, tally=self.tally, env=env)
+            terminated = over and not infos[env].get("TimeLimit.truncated")
+            self.hierarchy.take_in(
+                plan, observation, over=over, tally=self.tally, terminated=terminated, env=env
+            )
             if over:
                 self.plans[env] = self.hierarchy.begin_episode()
                 self.actions_of_episode[env] = []
@@ -265,11 +273,11 @@ class HAC(LayeredAlgorithm):
         :param deterministic: without exploration
         :return: actions in the environment's range, and the plans, one per observation
         """
-        is_batch = np.ndim(observation["observation"]) > 1
-        n = len(observation["observation"]) if is_batch else 1
+        is_batch = not is_single(self.observation_space, observation)
+        batch = observation if is_batch else {key: [one] for key, one in observation.items()}
         plans, actions = [], []
-        for index in range(n):
-            seen = _one_of(observation, index) if is_batch else observation
+        for index in range(len(batch["observation"])):
+            seen = _one_of(batch, index)
             begins = state is None or (episode_start is not None and episode_start[index])
             plan = Plan.empty(len(self.layers)) if begins else state[index].copy()
             if not begins:
@@ -291,4 +299,5 @@ class HAC(LayeredAlgorithm):
 
 
 def _one_of(observations: Any, index: int) -> dict[str, np.ndarray]:
-    return {key: values[index] for key, values in observations.items()}
+    """Take one observation out of a batch; a copy, since environments may write into theirs."""
+    return {key: np.array(values[index]) for key, values in observations.items()}

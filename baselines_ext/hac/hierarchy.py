@@ -1,7 +1,7 @@
 """How layers work together: who acts, whose goal is over, and what each layer remembers of it."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,7 +63,7 @@ class Plan:
 
         :param observation: of the environment, with its goal
         """
-        return observation["desired_goal"] if self.first is None else self.first
+        return observation["desired_goal"].ravel() if self.first is None else self.first
 
 
 def highest_to_act(
@@ -180,6 +180,7 @@ class Hierarchy:
         *,
         over: bool,
         tally: Tally,
+        terminated: bool = False,
         env: int | None = None,
     ) -> None:
         """
@@ -189,6 +190,7 @@ class Hierarchy:
         :param observation: after the step
         :param over: whether it was the last of its episode
         :param tally: outcomes of subgoals are added
+        :param terminated: whether the environment says that nothing comes after it
         :param env: number of the environment in the replay stores; None: remember nothing
         """
         reached = [
@@ -207,7 +209,12 @@ class Hierarchy:
                 self._count(plan, index, reached[index + 1], tally)
             if env is not None:
                 done = index > highest or (index == 0 and over)
-                self._remember(env, plan, index, observation, reached, done=done)
+                transition = {
+                    REWARD: float(reached[index]) - 1,
+                    TERMINATED: float(terminated),  # whether its goal ends it, a sample finds out
+                    **self._action(plan, index, observation, reached),
+                }
+                self._remember(env, plan, index, observation, transition, done=done)
             plan.actions[index] = None
 
     @staticmethod
@@ -222,26 +229,23 @@ class Hierarchy:
         plan: Plan,
         index: int,
         observation: Observation,
-        reached: Sequence[bool],
+        transition: Mapping[str, Any],
         *,
         done: bool,
     ) -> None:
-        """Store a layer's transition as it looks in hindsight."""
+        """Store a layer's transition."""
         layer, goal, start = self.layers[index], plan.goals[index], plan.starts[index]
         assert goal is not None
         assert start is not None
         if not layer.store.in_episode(env):
             layer.store.begin(env, layer.observe(start, goal))
-        # whether a goal ends it is found out for the goal that a sample gets
-        transition: dict[str, Any] = {REWARD: float(reached[index]) - 1, TERMINATED: 0.0}
-        transition |= self._action(plan, index, observation, reached)
         next_goal = plan.highest_goal(observation) if index == 0 else goal
         layer.store.append(env, transition, layer.observe(observation, next_goal), over=done)
 
     def _action(
         self, plan: Plan, index: int, observation: Observation, reached: Sequence[bool]
     ) -> dict[str, Any]:
-        """Say which action a transition shows, and whether its subgoal test was missed."""
+        """Say which action a transition shows in hindsight, and whether its test was missed."""
         proposed, start = plan.actions[index], plan.starts[index]
         assert proposed is not None
         assert start is not None

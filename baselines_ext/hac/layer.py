@@ -71,7 +71,7 @@ class Layer:
         :param goal: of the layer
         """
         return {
-            "observation": observation["observation"],
+            **observation,
             "achieved_goal": self.goals.achieved(observation),
             "desired_goal": goal,
         }
@@ -81,13 +81,13 @@ class LayerEnv(gym.Env):
     """
     The spaces that a layer's learner works with; it is never stepped.
 
-    :param observation: of the environment
+    :param observations: of the environment
     :param goals: of the layer
     :param actions: of the layer
     """
 
-    def __init__(self, observation: spaces.Space, goals: spaces.Space, actions: spaces.Space):
+    def __init__(self, observations: spaces.Dict, goals: spaces.Space, actions: spaces.Space):
         self.observation_space = spaces.Dict(
-            {"observation": observation, "achieved_goal": goals, "desired_goal": goals}
+            {**observations, "achieved_goal": goals, "desired_goal": goals}
         )
         self.action_space = actions

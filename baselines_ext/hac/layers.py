@@ -69,7 +69,7 @@ def _make_learner(
             raise ValueError(f"layer_arguments.layer_{index}.{key}: {name} has no {key}")
     shared_range = getattr(make, "keywords", {}).get("target_range")
     target_range = own.get("target_range") or shared_range or (-time_scale, 0)
-    env = functools.partial(LayerEnv, agent.observation_space["observation"], goals.box, actions)
+    env = functools.partial(LayerEnv, agent.observation_space, goals.box, actions)
     is_lowest = index == len(agent.layer_classes) - 1
     learner = make(
         "MultiInputPolicy",

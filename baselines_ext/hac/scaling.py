@@ -13,7 +13,8 @@ def scaled(box: spaces.Box, values: np.ndarray) -> np.ndarray:
     :param box: bounded
     :param values: (A,)
     """
-    return np.clip(2 * (values - box.low) / (box.high - box.low) - 1, -1, 1).astype(np.float32)
+    width = np.maximum(box.high - box.low, np.finfo(np.float32).tiny)  # of what never differs: 0
+    return np.clip(2 * (values - box.low) / width - 1, -1, 1).astype(np.float32)
 
 
 def unscaled(box: spaces.Box, values: np.ndarray) -> Any:

@@ -7,6 +7,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from baselines_ext.common.replay_buffer import EpisodeReplayBuffer
+from baselines_ext.common.reward_function import check_sparse, reward_function
 from interface.capabilities import needs
 
 
@@ -37,10 +38,14 @@ def make_her(
         reached where they begin are taken first; for sparse rewards
     :param arguments: further arguments of the learner
     :return: the learner itself, an ordinary SB3 algorithm
-    :raises ValueError: if there is no such strategy, or not exactly one layer
+    :raises ValueError: if there is no such strategy, or not exactly one layer, or rewards are dense
+        where they must be sparse
     """
     if len(layer_classes) != 1:
         raise ValueError(f"her has one layer, got layer_classes={list(layer_classes)}")
+    if goals_terminate or n_candidates > 1:
+        name = "goals_terminate" if goals_terminate else "n_candidates"
+        check_sparse(f"her's {name}", env, reward_function(env))
     return learners[layer_classes[0]](
         policy,
         env,
