@@ -80,13 +80,16 @@ class EpochEnd:
         metrics = summarize(evaluate(model, self.env, self.cfg.n_test_rollouts))
         if isinstance(model, MeasuresEvaluations):
             metrics |= model.evaluation_metrics()
+        self.monitor.check_ours()
         self._log(model, metrics)
         epoch = len(self.history.epochs)
         if self._is_best():
+            self.monitor.check_ours()
             save_checkpoint(self.run_dir / BEST, model, epoch, resumable=False)
         status = self._judge(epoch, metrics)
         n = self.cfg.checkpoint_every_n_epochs
         if epoch % n == 0 or status is not None or epoch == self.cfg.n_epochs:
+            self.monitor.check_ours()
             save_checkpoint(self.run_dir / LAST, model, epoch, resumable=True)
         self._render(model, epoch, last=status is not None or epoch == self.cfg.n_epochs)
         return status

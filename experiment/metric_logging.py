@@ -1,5 +1,6 @@
 """Where SB3's logger writes: progress.csv, TensorBoard, the tracker, and this process's memory."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, SupportsFloat
 
@@ -41,17 +42,49 @@ class TrackerOutput(KVWriter):
         """Nothing to close; the run closes its tracker."""
 
 
-def make_logger(run_dir: Path, output: TrackerOutput, *, tensorboard: bool, step: int) -> Logger:
+class Permission(KVWriter):
+    """
+    Asks before the outputs after it write.
+
+    :param ask: raises if nothing may be written any more
+    """
+
+    def __init__(self, ask: Callable[[], None]) -> None:
+        self._ask = ask
+
+    def write(
+        self,
+        key_values: dict[str, Any],
+        key_excluded: dict[str, tuple[str, ...]],
+        step: int = 0,
+    ) -> None:
+        """Ask."""
+        self._ask()
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def make_logger(
+    run_dir: Path,
+    output: TrackerOutput,
+    ask: Callable[[], None],
+    *,
+    tensorboard: bool,
+    step: int,
+) -> Logger:
     """
     Make a model's logger.
 
     :param run_dir: folder of the run
     :param output: to the tracker
+    :param ask: raises if nothing may be written any more
     :param tensorboard: also write TensorBoard files
     :param step: environment steps made before; a continued run starts a new progress file
     """
     suffix = f"-from-{step}" if step else ""
-    formats: list[KVWriter] = [make_output_format("csv", str(run_dir), suffix), output]
+    csv = make_output_format("csv", str(run_dir), suffix)
+    formats: list[KVWriter] = [Permission(ask), csv, output]
     if tensorboard:
         formats.append(make_output_format(_TENSORBOARD, str(run_dir / _TENSORBOARD), suffix))
     return Logger(str(run_dir), formats)

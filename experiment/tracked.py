@@ -26,6 +26,7 @@ from experiment.tracking import Tracker
 from interface.learner import ChoosesUpdate
 from interface.result import Status
 from interface.run_files import CONFIG
+from interface.trial_monitor import TrialLostError, TrialMonitor
 from util.atomic_write import atomic_write_text
 
 _TRACEBACK = "traceback.txt"
@@ -45,12 +46,17 @@ class End:
 
 @contextmanager
 def tracked(
-    tracker: Tracker, cfg: DictConfig, run_dir: Path, model: BaseAlgorithm
+    tracker: Tracker,
+    monitor: TrialMonitor,
+    cfg: DictConfig,
+    run_dir: Path,
+    model: BaseAlgorithm,
 ) -> Iterator[End]:
     """
     Open the tracker for the block and close it as the block ends.
 
     :param tracker: of the run
+    :param monitor: of a search
     :param cfg: the main config
     :param run_dir: folder of the run
     :param model: to train
@@ -75,7 +81,10 @@ def tracked(
     end = End()
     try:
         yield end
-    except BaseException:
+    except BaseException as error:
+        if _is_lost(monitor, error):
+            tracker.abandon()
+            raise TrialLostError from error
         (run_dir / _TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
         tracker.log_artifact(run_dir / _TRACEBACK)
         tracker.close("failed")
@@ -86,6 +95,17 @@ def tracked(
     if end.status is not None:
         tracker.set_tags({"status": end.status.value})
     tracker.close("interrupted" if end.status is Status.INTERRUPTED else "finished")
+
+
+def _is_lost(monitor: TrialMonitor, error: BaseException) -> bool:
+    """Tell whether a run that raised may write of it: its trial may be another sweeper's."""
+    if isinstance(error, TrialLostError):
+        return True
+    try:
+        monitor.check_ours()
+    except TrialLostError:
+        return True
+    return False
 
 
 def _sweep_dir() -> Path | None:

@@ -36,7 +36,7 @@ from experiment.rendering import check_mode
 from experiment.report import log_start, log_summary, write_result
 from experiment.resources import available_cores, resolved, resources_of
 from experiment.run_directory import EVALUATIONS, discarded_if_refused, write_config
-from experiment.score import criteria, scores
+from experiment.score import WORST_SCORE, criteria, scores
 from experiment.tracked import tracked
 from experiment.tracking import Tracker
 from interface.capabilities import has_goals
@@ -47,6 +47,7 @@ from interface.learner import RewardsGoals
 from interface.parameters import arguments_of, check_parameters, check_unused_overrides
 from interface.result import Status, TrialResult
 from interface.run_files import LAST
+from interface.trial_monitor import TrialLostError, TrialMonitor
 
 log = logging.getLogger(__name__)
 
@@ -64,25 +65,38 @@ def run_trial(cfg: DictConfig) -> TrialResult:
     with discarded_if_refused(run_dir):
         check_config(cfg)
         cfg = with_resources(cfg)
+        monitor: TrialMonitor = instantiate(cfg.trial_monitor)
         parts = build_parts(cfg)
         tracker: Tracker = instantiate(cfg.tracking)
-        with tracked(tracker, cfg, run_dir, parts.model) as end:
-            write_config(cfg, run_dir)
-            log_start(cfg, run_dir, parts.model)
-            with caught_interrupts() as interrupts:
-                status = train(cfg, run_dir, parts, tracker, interrupts)
-            result = TrialResult(
-                scores=scores(cfg, parts.history, status),
-                status=status,
-                n_epochs=len(parts.history.epochs),
-                n_steps=parts.model.num_timesteps,
-                run_id=tracker.run_id,
-            )
-            write_result(run_dir, result, parts.model, time.monotonic() - start)
-            end.status = status
+        try:
+            monitor.check_ours()
+            with tracked(tracker, monitor, cfg, run_dir, parts.model) as end:
+                write_config(cfg, run_dir)
+                log_start(cfg, run_dir, parts.model)
+                with caught_interrupts() as interrupts:
+                    status = train(cfg, run_dir, parts, tracker, monitor, interrupts)
+                result = TrialResult(
+                    scores=scores(cfg, parts.history, status),
+                    status=status,
+                    n_epochs=len(parts.history.epochs),
+                    n_steps=parts.model.num_timesteps,
+                    run_id=tracker.run_id,
+                )
+                monitor.check_ours()
+                write_result(run_dir, result, parts.model, time.monotonic() - start)
+                end.status = status
+        except TrialLostError:
+            parts.close()
+            return _lost(parts)
         log_summary(cfg, run_dir, result, parts.history, tracker, time.monotonic() - start)
     parts.close()
     return result
+
+
+def _lost(parts: "Parts") -> TrialResult:
+    """Make the result of a run whose trial is another sweeper's, who drops it."""
+    n_epochs, n_steps = len(parts.history.epochs), parts.model.num_timesteps
+    return TrialResult((WORST_SCORE,), Status.INTERRUPTED, n_epochs, n_steps)
 
 
 def check_config(cfg: DictConfig) -> None:
@@ -182,7 +196,12 @@ def restore_model(cfg: DictConfig, venv: VecEnv) -> BaseAlgorithm:
 
 
 def train(
-    cfg: DictConfig, run_dir: Path, parts: Parts, tracker: Tracker, interrupts: Interrupts
+    cfg: DictConfig,
+    run_dir: Path,
+    parts: Parts,
+    tracker: Tracker,
+    monitor: TrialMonitor,
+    interrupts: Interrupts,
 ) -> Status:
     """
     Train until the budget is used up, or there is a reason to stop.
@@ -191,6 +210,7 @@ def train(
     :param run_dir: folder of the run
     :param parts: of the run
     :param tracker: of the run
+    :param monitor: of a search
     :param interrupts: signals received
     :return: why training ended
     """
@@ -198,7 +218,10 @@ def train(
     first_step = model.num_timesteps
     total_steps = cfg.n_epochs * cfg.eval_after_n_steps
     output = TrackerOutput(tracker)
-    model.set_logger(make_logger(run_dir, output, tensorboard=cfg.tensorboard, step=first_step))
+    logger = make_logger(
+        run_dir, output, monitor.check_ours, tensorboard=cfg.tensorboard, step=first_step
+    )
+    model.set_logger(logger)
     alone = HydraConfig.get().mode != RunMode.MULTIRUN
     progress = RunProgress(total_steps, first_step, cfg.n_epochs, visible=alone)
     end_epoch = EpochEnd(
@@ -207,7 +230,7 @@ def train(
         env=parts.test_env,
         history=parts.history,
         stopping=EarlyStopping.from_config(cfg),
-        monitor=instantiate(cfg.trial_monitor),
+        monitor=monitor,
         tracker=tracker,
         output=output,
         progress=progress,
@@ -216,6 +239,7 @@ def train(
     with progress.shown():
         status = learn(model, total_steps - first_step, callback, cfg.log_interval)
     if status is Status.INTERRUPTED:
+        monitor.check_ours()
         save_checkpoint(run_dir / LAST, model, len(parts.history.epochs), resumable=True)
     model.logger.close()
     return status

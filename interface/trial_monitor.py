@@ -15,8 +15,23 @@ class StopReason(Enum):
     INTERRUPTED = Status.INTERRUPTED
 
 
+class TrialLostError(Exception):
+    """
+    Ends a run whose trial another sweeper took over.
+
+    Its folder and its record belong to that one's run now: whoever catches this writes nothing.
+    """
+
+
 class TrialMonitor(Protocol):
     """A search's ear in a run. Named in the config by ``trial_monitor._target_``."""
+
+    def check_ours(self) -> None:
+        """
+        Make sure that the trial is still this run's; asked before anything is written.
+
+        :raises TrialLostError: if another sweeper took it over while this one was silent
+        """
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> StopReason | None:
         """
@@ -25,11 +40,15 @@ class TrialMonitor(Protocol):
         :param epoch: number of this evaluation, from 1
         :param metrics: all metrics of this evaluation, keys as in ``interface.metrics``
         :return: why the run shall stop now, None to go on
+        :raises TrialLostError: as ``check_ours``
         """
 
 
 class NullTrialMonitor:
     """Nobody searches: a single run goes on."""
+
+    def check_ours(self) -> None:
+        """Nobody else has a single run's trial."""
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> StopReason | None:
         """Ignore the metrics and let the run go on."""

@@ -13,6 +13,7 @@ from experiment.metric_history import read_csv
 from experiment.resources import Resources, resources_of
 from interface.metrics import EVAL_KEYS, EVAL_SUCCESS_RATE
 from interface.result import Status
+from interface.trial_monitor import NullTrialMonitor, StopReason
 from tests.running import TINY, TINY_HER, hydra_main, train
 
 SMALL = "algorithm.learners.{}.buffer_size=1000"
@@ -156,10 +157,8 @@ def test_a_monitor_hears_and_stops(tmp_path: Path):
     assert (result.status, result.n_epochs) == (Status.PRUNED, 1)
 
 
-class StoppingMonitor:
+class StoppingMonitor(NullTrialMonitor):
     def report(self, epoch, metrics):
-        from interface.trial_monitor import StopReason
-
         assert EVAL_SUCCESS_RATE in metrics
         return StopReason.PRUNED if epoch == 1 else None
 

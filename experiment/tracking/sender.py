@@ -113,6 +113,7 @@ class Sender(threading.Thread):
         self._interval_seconds = interval_seconds
         self._every_interval = every_interval
         self._finishing = threading.Event()
+        self._abandoned = False
         self.cpu_seconds = 0.0
         """Time that this thread has computed."""
 
@@ -122,6 +123,8 @@ class Sender(threading.Thread):
         behind = False
         while True:
             finishing = self._finishing.wait(pause)
+            if self._abandoned:
+                return
             if not finishing:  # the journal may be closed
                 self._every_interval()
             try:
@@ -157,6 +160,15 @@ class Sender(threading.Thread):
         """
         self._finishing.set()
         self.join(timeout_seconds)
+
+    def abandon(self, timeout_seconds: float) -> None:
+        """
+        End with what is being sent, and send nothing more.
+
+        :param timeout_seconds: longest wait
+        """
+        self._abandoned = True
+        self.finish(timeout_seconds)
 
 
 def _first_line(error: Exception) -> str:

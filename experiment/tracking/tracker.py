@@ -71,6 +71,9 @@ class Tracker(Protocol):
         :param end: finished, failed or interrupted
         """
 
+    def abandon(self) -> None:
+        """Stop without a word: the run is somebody else's now, and so is its record."""
+
     def cost(self) -> dict[str, float]:
         """Tell the seconds spent: ``calls`` in the training thread, ``sender`` beside it."""
 
@@ -100,6 +103,9 @@ class NullTracker:
         """Do nothing."""
 
     def close(self, end: str) -> None:
+        """Do nothing."""
+
+    def abandon(self) -> None:
         """Do nothing."""
 
     def cost(self) -> dict[str, float]:
@@ -202,6 +208,11 @@ class MlflowTracker:
                 "  python -m experiment.tracking %s",
                 self._folder,
             )
+        self._journal.close()
+
+    def abandon(self) -> None:
+        """Send nothing more, and leave the journal as it is."""
+        self._sender.abandon(self._close_timeout_seconds)
         self._journal.close()
 
     def cost(self) -> dict[str, float]:

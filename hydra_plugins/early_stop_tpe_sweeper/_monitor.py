@@ -1,5 +1,7 @@
 """The sweep's ear in a run: reports each evaluation to the study and says when to stop."""
 
+import math
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,9 +24,10 @@ from hydra_plugins.early_stop_tpe_sweeper._rules import EpochCap, Race, shows_no
 from hydra_plugins.early_stop_tpe_sweeper._storage import shared_storage
 from interface.instantiation import instantiate
 from interface.metrics import EVAL_GOAL_DISTANCE, EVAL_SUCCESS_RATE
-from interface.trial_monitor import StopReason
+from interface.trial_monitor import StopReason, TrialLostError
 
 _DISTANCE_WEIGHT = 0.001  # orders runs that never succeeded, as in the objective
+_SECONDS_TRUSTED = 1.0  # an answer of the storage: a run asks more often than others take over
 
 
 class StudyMonitor:
@@ -57,13 +60,30 @@ class StudyMonitor:
             self._screening.pruner = instantiate(self._settings["pruner"])
         study = self._racing if is_fresh else self._screening
         self._trial = Trial(study, trial_id)
-        self._trial.set_user_attr(WORKER, identity())
+        self._worker = identity()
+        self._trial.set_user_attr(WORKER, self._worker)
         self._sweeper: str = self._trial.user_attrs[SWEEPER]
         end_with(self._sweeper)
         self._cap = EpochCap(*(self._settings[key] for key in ("budget", "factor", "warm_up")))
         self._race = Race(self._settings["n_needed"], self._settings["n_allowed"])
         self._successes: list[float] = []
         self._distances: list[float] = []
+        self._asked = -math.inf
+
+    def check_ours(self) -> None:
+        """
+        Make sure that the trial is still this run's.
+
+        A process that was suspended finds that the clock went on, and asks.
+
+        :raises TrialLostError: if another sweeper took it over while ours was silent
+        """
+        now = time.time()
+        if 0 <= now - self._asked < _SECONDS_TRUSTED:
+            return
+        if not self._is_ours():
+            raise TrialLostError(f"another sweeper took over trial {self._trial.number}")
+        self._asked = now
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> StopReason | None:
         """
@@ -72,15 +92,18 @@ class StudyMonitor:
         :param epoch: number of this evaluation, from 1
         :param metrics: all metrics of this evaluation
         :return: why the run shall stop now, None to go on
+        :raises TrialLostError: as ``check_ours``
         """
+        self._asked = -math.inf
+        self.check_ours()
         try:
             return self._report(epoch, metrics)
-        except UpdateFinishedTrialError:  # another sweeper took it over and was quicker
-            return StopReason.INTERRUPTED
+        except UpdateFinishedTrialError as error:  # another sweeper was quicker
+            raise TrialLostError(str(error)) from error
 
     def _report(self, epoch: int, metrics: Mapping[str, float]) -> StopReason | None:
         self._remember(epoch, metrics)
-        if self._is_told_to_end() or not self._is_ours():
+        if self._is_told_to_end():
             return StopReason.INTERRUPTED
         if self._is_fresh:
             return None
@@ -104,10 +127,10 @@ class StudyMonitor:
         return bool(self._screening.user_attrs.get(ENDING + self._sweeper, False))
 
     def _is_ours(self) -> bool:
-        """Whether our sweeper still holds the trial: others take over what a silent one ran."""
+        """Whether our sweeper holds the trial and runs it here: others take over in a silence."""
         latest = self._storage.get_trial(self._trial._trial_id)
-        is_running = latest.state is TrialState.RUNNING
-        return is_running and latest.user_attrs.get(SWEEPER) == self._sweeper
+        holders = (latest.user_attrs.get(SWEEPER), latest.user_attrs.get(WORKER))
+        return latest.state is TrialState.RUNNING and holders == (self._sweeper, self._worker)
 
     def _learned_cap(self) -> int:
         if len(self._screening.directions) > 1:

@@ -19,7 +19,7 @@ from hydra_plugins.early_stop_tpe_sweeper._outcome import outcome_of
 from hydra_plugins.early_stop_tpe_sweeper._rules import Race
 from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage
 from interface.result import Status, TrialResult
-from interface.trial_monitor import StopReason
+from interface.trial_monitor import TrialLostError
 
 SPACE = {"x": FloatDistribution(0.0, 1.0)}
 RACE = Race(n_needed=3, n_allowed=4)
@@ -83,7 +83,8 @@ def test_who_was_silent_loses_his_trial_and_cannot_book_it(make_storage):
     assert monitor.report(1, {"eval/success_rate": 0.0}) is None
     assert other.requeue_orphans() == [trial.number]
     assert not silent.holds(trial)
-    assert monitor.report(2, {"eval/success_rate": 0.0}) is StopReason.INTERRUPTED
+    with pytest.raises(TrialLostError, match="another sweeper took over trial 0"):
+        monitor.report(2, {"eval/success_rate": 0.0})
     taken = other.ask_screening(2)
     assert taken is not None
     assert taken.number == trial.number
@@ -91,7 +92,8 @@ def test_who_was_silent_loses_his_trial_and_cannot_book_it(make_storage):
     assert not silent.holds(trial)
     other.tell(taken, SUCCESS)
     assert not silent.holds(trial)
-    assert monitor.report(3, {"eval/success_rate": 0.0}) is StopReason.INTERRUPTED
+    with pytest.raises(TrialLostError, match="another sweeper took over trial 0"):
+        monitor.report(3, {"eval/success_rate": 0.0})
 
 
 def test_another_version_of_the_code_is_told(caplog: pytest.LogCaptureFixture):

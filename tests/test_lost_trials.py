@@ -1,0 +1,165 @@
+"""Whoever lost a trial to another host writes nothing more."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution
+
+from experiment import epochs
+from experiment.evaluation import evaluate
+from experiment.metric_history import MetricHistory
+from experiment.tracking.store import connect
+from hydra_plugins.early_stop_tpe_sweeper import _monitor
+from hydra_plugins.early_stop_tpe_sweeper._founding import found, join
+from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
+from hydra_plugins.early_stop_tpe_sweeper._monitor import StudyMonitor
+from hydra_plugins.early_stop_tpe_sweeper._records import WORKER
+from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage
+from interface.result import Status
+from interface.trial_monitor import TrialLostError
+from tests.running import TINY_HER, train
+
+SPACE = {"x": FloatDistribution(0.0, 1.0)}
+SETTINGS = {
+    **{"budget": 4, "factor": 1.5, "warm_up": 0.25, "pruner": None, "criterion": None},
+    **{"no_sign_of_life": None, "no_sign_of_life_after": 0.5, "n_needed": 3, "n_allowed": 4},
+}
+RUN = [
+    *(text for text in TINY_HER if not text.startswith(("tracking=", "n_epochs="))),
+    *("n_epochs=4", "early_stop_threshold=1.1", "log_interval=1"),
+    "trial_monitor._target_=hydra_plugins.early_stop_tpe_sweeper._monitor.StudyMonitor",
+]
+
+
+def sweeper(journal: Path, host: str) -> Ledger:
+    """A sweeper of another host, which is silent at once."""
+    sampler = optuna.samplers.RandomSampler(0)
+    storage = open_storage(str(journal))
+    ledger = Ledger(storage, "s", SPACE, ["maximize"], sampler, f"{host}:1:1.0", 0.0)
+    if ledger.is_founder:
+        found(ledger.screening, SPACE, 1, "")
+        join(ledger.screening, SPACE, SETTINGS, "")
+    return ledger
+
+
+def monitored(journal: Path, trial_id: int) -> list[str]:
+    arguments = {"storage": journal, "study_name": "s", "trial_id": trial_id}
+    arguments |= {"is_fresh": "false", "patience_seconds": 0}
+    return [f"+trial_monitor.{key}={value}" for key, value in arguments.items()]
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """All that a run wrote, but how much of it was sent: what was written before may be sent."""
+    files = [one for one in folder.rglob("*") if one.is_file() and one.name != "tracking.offset"]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.mark.parametrize("moment", ["evaluation", "best", "last", "training", "error", "result"])
+@pytest.mark.faults(1)
+def test_a_run_that_comes_back_leaves_what_another_host_wrote(
+    moment: str, tmp_path: Path, store: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    journal, run_dir = tmp_path / "study.journal", tmp_path / "run"
+    silent = sweeper(journal, "a")
+    trial = silent.ask_screening(1)
+    assert trial is not None
+    then: dict[str, str] = {}
+
+    def another_host_finishes() -> None:
+        other = sweeper(journal, "b")
+        assert other.requeue_orphans() == [0]
+        assert other.ask_screening(1) is not None
+        run_id = (run_dir / "mlflow_run_id").read_text().strip()
+        client.set_terminated(run_id, "FINISHED")
+        then.update(contents(run_dir))
+
+    at_the_second(moment, another_host_finishes, monkeypatch)
+    monkeypatch.setattr(_monitor, "_SECONDS_TRUSTED", 0.0)
+    client = connect(store[1].partition("=")[2])
+    result = train(
+        run_dir,
+        *(*RUN, *store, *monitored(journal, trial._trial_id)),
+        "tracking.system_metrics_interval_seconds=0",
+    )
+    assert then, "nobody took the trial over"
+    assert result.status is Status.INTERRUPTED
+    assert contents(run_dir) == then
+    run_id = (run_dir / "mlflow_run_id").read_text().strip()
+    assert client.get_run(run_id).info.status == "FINISHED"
+
+
+def at_the_second(moment: str, act: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Act once, in the second epoch, at some moment before something is written."""
+    n_evaluations, acted = [0], [False]
+
+    def once(when: bool) -> None:
+        if when and n_evaluations[0] >= 2 and not acted[0]:
+            acted[0] = True
+            act()
+
+    def evaluating(*arguments, **named):
+        episodes = evaluate(*arguments, **named)
+        n_evaluations[0] += 1
+        once(moment == "evaluation")
+        if moment == "error" and n_evaluations[0] == 2:
+            once(True)
+            raise RuntimeError("the simulator broke")
+        return episodes
+
+    def after(target, name: str, wanted: str) -> None:
+        call = getattr(target, name)
+
+        def calling(*arguments, **named):
+            result = call(*arguments, **named)
+            once(moment == wanted)
+            return result
+
+        monkeypatch.setattr(target, name, calling)
+
+    monkeypatch.setattr(epochs, "evaluate", evaluating)
+    after(MetricHistory, "write_csv", "best")
+    after(epochs.EpochEnd, "_judge", "last")
+    after(epochs.EpochEnd, "__call__", "training")
+    if moment == "result":
+
+        def scores(*_: object) -> tuple[float]:
+            once(True)
+            return (0.0,)
+
+        monkeypatch.setattr("experiment.trial.scores", scores)
+
+
+@pytest.mark.parametrize("what", ["worker", "state"])
+def test_a_trial_that_runs_elsewhere_is_lost(what: str, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(_monitor, "_SECONDS_TRUSTED", 0.0)
+    ledger = sweeper(tmp_path / "study.journal", "a")
+    trial = ledger.ask_screening(1)
+    assert trial is not None
+    monitor = StudyMonitor(str(tmp_path / "study.journal"), "s", trial._trial_id, False, 0.0)
+    monitor.check_ours()
+    if what == "worker":  # our own sweeper queued it again and gave it to another process
+        trial.set_user_attr(WORKER, "a:2:2.0")
+    else:
+        trial.study.tell(trial, 1.0)
+    with pytest.raises(TrialLostError):
+        monitor.check_ours()
+
+
+def test_an_answer_is_trusted_for_a_second(tmp_path: Path, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    ledger = sweeper(tmp_path / "study.journal", "a")
+    trial = ledger.ask_screening(1)
+    assert trial is not None
+    monitor = StudyMonitor(str(tmp_path / "study.journal"), "s", trial._trial_id, False, 0.0)
+    monitor.check_ours()
+    ledger.requeue(trial)
+    now[0] += 0.9
+    monitor.check_ours()
+    now[0] += 0.2
+    with pytest.raises(TrialLostError):
+        monitor.check_ours()
