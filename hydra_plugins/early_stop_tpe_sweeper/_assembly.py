@@ -13,7 +13,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.early_stop_tpe_sweeper._executor import LauncherExecutor
 from hydra_plugins.early_stop_tpe_sweeper._founding import enqueue, found, is_founded, join
-from hydra_plugins.early_stop_tpe_sweeper._identity import identity
 from hydra_plugins.early_stop_tpe_sweeper._jobs import JobMaker, given_value
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
 from hydra_plugins.early_stop_tpe_sweeper._plan import show_plan
@@ -36,6 +35,7 @@ from interface.instantiation import instantiate
 from interface.metrics import EVAL_SUCCESS_RATE
 from interface.resolvers import REPOSITORY
 from util.git import git
+from util.process_identity import identity
 
 log = logging.getLogger(__name__)
 

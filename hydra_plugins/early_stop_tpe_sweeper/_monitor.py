@@ -10,7 +10,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import Trial, TrialState
 
-from hydra_plugins.early_stop_tpe_sweeper._identity import end_with, identity
+from hydra_plugins.early_stop_tpe_sweeper._identity import end_with
 from hydra_plugins.early_stop_tpe_sweeper._records import (
     ENDING,
     FRESH,
@@ -25,6 +25,7 @@ from hydra_plugins.early_stop_tpe_sweeper._storage import shared_storage
 from interface.instantiation import instantiate
 from interface.metrics import EVAL_GOAL_DISTANCE, EVAL_SUCCESS_RATE
 from interface.trial_monitor import StopReason, TrialLostError
+from util.process_identity import identity
 
 _DISTANCE_WEIGHT = 0.001  # orders runs that never succeeded, as in the objective
 _SECONDS_TRUSTED = 1.0  # an answer of the storage: a run asks more often than others take over

@@ -19,7 +19,6 @@ from experiment.metric_history import MetricHistory
 from experiment.score import success_score
 from hydra_plugins.early_stop_tpe_sweeper._executor import Job
 from hydra_plugins.early_stop_tpe_sweeper._founding import found, join
-from hydra_plugins.early_stop_tpe_sweeper._identity import identity
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
 from hydra_plugins.early_stop_tpe_sweeper._monitor import StudyMonitor
 from hydra_plugins.early_stop_tpe_sweeper._records import CANDIDATE
@@ -27,6 +26,7 @@ from hydra_plugins.early_stop_tpe_sweeper._rules import Race, Verdict
 from hydra_plugins.early_stop_tpe_sweeper._sweep import Limits, Sweep
 from interface.result import Status, TrialResult
 from interface.trial_monitor import StopReason
+from util.process_identity import identity
 
 TARGET, LAST_N = 0.9, 2
 Config = tuple[int, ...]

@@ -36,7 +36,6 @@ sys.path[0] = str(REPOSITORY)
 from hydra_plugins.early_stop_tpe_sweeper._assembly import make_sampler  # noqa: E402
 from hydra_plugins.early_stop_tpe_sweeper._executor import Job  # noqa: E402
 from hydra_plugins.early_stop_tpe_sweeper._founding import found, join  # noqa: E402
-from hydra_plugins.early_stop_tpe_sweeper._identity import identity  # noqa: E402
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger  # noqa: E402
 from hydra_plugins.early_stop_tpe_sweeper._monitor import StudyMonitor  # noqa: E402
 from hydra_plugins.early_stop_tpe_sweeper._outcome import outcome_of  # noqa: E402
@@ -48,6 +47,7 @@ from hydra_plugins.early_stop_tpe_sweeper._sweep import Limits, Sweep  # noqa: E
 from interface.result import Status, TrialResult  # noqa: E402
 from tests.benchmarks.sweep_efficiency import HALVING  # noqa: E402
 from tests.scale.postgres import PASSWORD, server, why_not  # noqa: E402
+from util.process_identity import identity  # noqa: E402
 
 STUDY, BUDGET, STEP = "scale", 12, 3
 SPACE: dict[str, BaseDistribution] = {

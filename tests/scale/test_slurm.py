@@ -12,12 +12,12 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
-from hydra_plugins.early_stop_tpe_sweeper._identity import local_process
 from hydra_plugins.early_stop_tpe_sweeper._records import WORKER
 from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage
 from interface.resolvers import REPOSITORY
 from tests.running import TINY_HER, command
 from tests.scale.slurm_node import PARTITION, SlurmNode, wait_until, why_not
+from util.process_identity import local_process
 
 pytestmark = [
     pytest.mark.slow,
