@@ -38,7 +38,7 @@ class Meta:
 
     :param model_class: dotted path of the model's class
     :param step: environment steps made
-    :param epoch: evaluations made
+    :param epoch: number of the last epoch that was evaluated
     :param next_episodes: for each training environment, the number of its next episode
     """
 
@@ -54,7 +54,7 @@ def save_checkpoint(path: Path, model: BaseAlgorithm, epoch: int, *, resumable: 
 
     :param path: ends in .zip
     :param model: with its environment
-    :param epoch: evaluations made
+    :param epoch: number of the last epoch that was evaluated
     :param resumable: include replay buffer and random states
     """
     env = model.get_env()

@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 
 from experiment.metric_history import MetricHistory
 from interface.config import Direction
+from util.rounding import at_least
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class EarlyStopping:
     Good enough: the mean of the last values of a metric reaches a threshold.
 
     :param column: key of the metric
-    :param threshold: what the mean must reach, exactly reaching it counts
+    :param threshold: what the mean must reach, reaching it but for rounding counts
     :param last_n: how many values, at least 1; with fewer, nothing is reached
     :param direction: whether more or less is better
     """
@@ -50,5 +51,5 @@ class EarlyStopping:
             return False
         mean = sum(values) / len(values)
         if self.direction is Direction.maximize:
-            return mean >= self.threshold
-        return mean <= self.threshold
+            return at_least(mean, self.threshold)
+        return at_least(-mean, -self.threshold)

@@ -8,9 +8,13 @@ from pathlib import Path
 from omegaconf import DictConfig
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 
 from envs.episode_seeds import evaluation_seeds
 from experiment.checkpoint import save_checkpoint
+from experiment.columns import check_appeared
 from experiment.divergence import check_losses, check_weights
 from experiment.early_stopping import EarlyStopping
 from experiment.evaluation import EvaluationEnv, evaluate, summarize
@@ -21,9 +25,9 @@ from experiment.progress import RunProgress
 from experiment.rendering import render_episodes
 from experiment.run_directory import BEST, EVALUATIONS, FILMS
 from experiment.tracking import Tracker
-from interface.errors import unknown_name
 from interface.learner import MeasuresEvaluations
 from interface.metrics import EVAL_RETURN, EVAL_SUCCESS_RATE
+from interface.objective import Budget
 from interface.result import Status
 from interface.run_files import LAST
 from interface.trial_monitor import TrialMonitor
@@ -81,36 +85,40 @@ class EpochEnd:
         if isinstance(model, MeasuresEvaluations):
             metrics |= model.evaluation_metrics()
         self.monitor.check_ours()
-        self._log(model, metrics)
-        epoch = len(self.history.epochs)
+        before = self.history.last_epoch
+        epoch = Budget.from_config(self.cfg).epoch_at(model.num_timesteps)
+        self._log(model, epoch, metrics)
         if self._is_best():
             self.monitor.check_ours()
             save_checkpoint(self.run_dir / BEST, model, epoch, resumable=False)
         status = self._judge(epoch, metrics)
-        n = self.cfg.checkpoint_every_n_epochs
-        if epoch % n == 0 or status is not None or epoch == self.cfg.n_epochs:
+        last = status is not None or epoch == self.cfg.n_epochs
+
+        def is_due(every: int) -> bool:
+            return last or epoch // every > before // every
+
+        if is_due(self.cfg.checkpoint_every_n_epochs):
             self.monitor.check_ours()
             save_checkpoint(self.run_dir / LAST, model, epoch, resumable=True)
-        self._render(model, epoch, last=status is not None or epoch == self.cfg.n_epochs)
+        if self.cfg.render.mode != "none" and is_due(self.cfg.render.every_n_epochs):
+            self._render(model, epoch)
+        if epoch == self.cfg.n_epochs:
+            check_appeared(self.cfg, self.history)
         return status
 
-    def _log(self, model: BaseAlgorithm, metrics: dict[str, float]) -> None:
+    def _log(self, model: BaseAlgorithm, epoch: int, metrics: dict[str, float]) -> None:
         for key, value in metrics.items():
             model.logger.record(key, value)
         model.logger.dump(model.num_timesteps)
         before = self.history.epochs[-1].values if self.history.epochs else {}
-        self.history.append(model.num_timesteps, {**before, **self.output.latest, **metrics})
+        values = {**before, **self.output.latest, **metrics}
+        self.history.append(epoch, model.num_timesteps, values)
         self.history.write_csv(self.run_dir / EVALUATIONS)
-        self.progress.on_evaluation(len(self.history.epochs), model.num_timesteps, metrics)
+        self.progress.on_evaluation(epoch, model.num_timesteps, metrics)
 
     def _judge(self, epoch: int, metrics: dict[str, float]) -> Status | None:
-        column = self.stopping.column
         if self.stopping.reached(self.history):
             return Status.SUCCESS
-        if epoch == self.cfg.n_epochs and not self.history.column(column):
-            raise unknown_name(
-                "metric in early_stop_data_column: it never appeared:", column, self.history.keys()
-            )
         reason = self.monitor.report(epoch, metrics)
         return None if reason is None else reason.value
 
@@ -122,10 +130,7 @@ class EpochEnd:
         ]
         return len(ranks) == 1 or ranks[-1] > max(ranks[:-1])
 
-    def _render(self, model: BaseAlgorithm, epoch: int, *, last: bool) -> None:
-        render = self.cfg.render
-        if render.mode == "none" or not (last or epoch % render.every_n_epochs == 0):
-            return
+    def _render(self, model: BaseAlgorithm, epoch: int) -> None:
         seeds = evaluation_seeds(self.cfg.n_test_rollouts)
         film = render_episodes(model, self.cfg, seeds, self.run_dir / FILMS, f"epoch_{epoch}")
         if film is not None:
@@ -155,14 +160,18 @@ class EpochCallback(BaseCallback):
         self._interrupts = interrupts
         self._report_step = on_step
         self._next_step = n_steps
+        self._rollout_start = 0
+        self._is_said = False
 
     def _on_training_start(self) -> None:
-        done = self.model.num_timesteps // self._n_steps
-        self._next_step = (done + 1) * self._n_steps
+        self._rollout_start = self.model.num_timesteps
+        self._next_step = (self._rollout_start // self._n_steps + 1) * self._n_steps
+        self._say_what_is_late(rollout_steps(self.model))
 
     def _on_rollout_start(self) -> None:
         check_losses(self.model)
         self._end_due_epoch()
+        self._rollout_start = self.model.num_timesteps
         if self._interrupts.received is not None:
             raise StopTrainingError(Status.INTERRUPTED)
 
@@ -174,11 +183,37 @@ class EpochCallback(BaseCallback):
         self._end_due_epoch()
 
     def _end_due_epoch(self) -> None:
-        if self.model.num_timesteps < self._next_step:
+        step = self.model.num_timesteps
+        if step < self._next_step:
             return
-        self._next_step += self._n_steps * (
-            1 + (self.model.num_timesteps - self._next_step) // self._n_steps
-        )
+        if step >= self._next_step + self._n_steps:
+            self._say_what_is_late(step - self._rollout_start)
+        self._next_step = (step // self._n_steps + 1) * self._n_steps
         status = self._end_epoch(self.model)
         if status is not None:
             raise StopTrainingError(status)
+
+    def _say_what_is_late(self, n_steps: int) -> None:
+        if n_steps > self._n_steps and not self._is_said:
+            self._is_said = True
+            log.warning(
+                "a rollout takes %d steps, so there cannot be an evaluation every %d "
+                "(eval_after_n_steps): evaluations wait for the end of a rollout",
+                n_steps,
+                self._n_steps,
+            )
+
+
+def rollout_steps(model: BaseAlgorithm) -> int:
+    """
+    Tell how many environment steps lie between two chances to evaluate.
+
+    :param model: about to train
+    :return: 0 if it is not known before
+    """
+    if isinstance(model, OnPolicyAlgorithm):
+        return model.n_steps * model.n_envs
+    if isinstance(model, OffPolicyAlgorithm) and isinstance(model.train_freq, TrainFreq):
+        by_step = model.train_freq.unit is TrainFrequencyUnit.STEP
+        return model.train_freq.frequency * model.n_envs if by_step else 0
+    return 0

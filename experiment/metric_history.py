@@ -14,7 +14,7 @@ class EpochMetrics:
     """
     What is known at the end of an epoch.
 
-    :param epoch: its number, from 1
+    :param epoch: its number by steps, see ``interface.objective.Budget``
     :param step: environment steps so far
     :param values: metrics by key, those of the evaluation and the last ones of the training
     """
@@ -26,7 +26,7 @@ class EpochMetrics:
 
 class MetricHistory:
     """
-    The epochs so far, oldest first.
+    The epochs that were evaluated so far, oldest first.
 
     :param epochs: of a run that is continued
     """
@@ -34,16 +34,20 @@ class MetricHistory:
     def __init__(self, epochs: Iterable[EpochMetrics] = ()) -> None:
         self.epochs = list(epochs)
 
-    def append(self, step: int, values: Mapping[str, float]) -> EpochMetrics:
+    @property
+    def last_epoch(self) -> int:
+        """The number of the last epoch, 0 before the first."""
+        return self.epochs[-1].epoch if self.epochs else 0
+
+    def append(self, epoch: int, step: int, values: Mapping[str, float]) -> None:
         """
         Add an epoch.
 
+        :param epoch: its number by steps
         :param step: environment steps so far
         :param values: metrics by key
         """
-        epoch = EpochMetrics(len(self.epochs) + 1, step, dict(values))
-        self.epochs.append(epoch)
-        return epoch
+        self.epochs.append(EpochMetrics(epoch, step, dict(values)))
 
     def column(self, key: str) -> list[float]:
         """
@@ -80,7 +84,6 @@ def read_csv(path: Path) -> MetricHistory:
     history = MetricHistory()
     with path.open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            step = int(row.pop("step"))
-            row.pop("epoch")
-            history.append(step, {key: float(value) for key, value in row.items() if value})
+            epoch, step = int(row.pop("epoch")), int(row.pop("step"))
+            history.append(epoch, step, {key: float(one) for key, one in row.items() if one})
     return history

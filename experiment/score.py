@@ -1,21 +1,24 @@
 """
-The objective of a search: one pure function of a run's metrics.
+The score of a run: one pure function of its metrics. Everything goes by environment steps.
 
-A run that reached its target scores ``2 - steps / budget``: from 1 to 2, faster is better. Any
-other run scores its mean success, as if its last value had lasted until the end of the budget, so
-that a run that was cut short is not compared as if it had run out; minus a thousandth of its
-relative goal distance, which orders runs that never succeeded.
+- A run that reached its target scores ``2 - steps / budget``: from 1 to 2, faster is better.
+- A run that did not scores below 1: its mean success over the budget, minus a thousandth of its
+  relative goal distance, which orders runs that never succeeded; by another metric 1 minus what its
+  mean lacks to the threshold.
+- By a metric that is not the one of early stopping, a run scores its mean over the budget.
+
+A mean over the budget takes the last value to last until the end of the budget, so that a run that
+was cut short compares with one that ran out, and neither loses nor gains by its end.
 """
 
 import math
-from typing import Any
 
-from omegaconf import DictConfig, ListConfig
+import numpy as np
+from omegaconf import DictConfig
 
 from experiment.metric_history import MetricHistory
-from interface.config import Direction
-from interface.errors import UserError, unknown_name
-from interface.metrics import EVAL_GOAL_DISTANCE, EVAL_SUCCESS_RATE
+from interface.metrics import EVAL_GOAL_DISTANCE
+from interface.objective import Budget, Criterion, criteria
 from interface.result import Status
 
 WORST_SCORE = -1.0
@@ -26,6 +29,8 @@ _DISTANCE_WEIGHT = 0.001
 _CENSORED_BONUS = 0.001
 """A capped run was not seen to fail: it ranks before one that failed with the same success."""
 
+_BEST_MISS = math.nextafter(1.0, 0.0)
+
 
 def scores(cfg: DictConfig, history: MetricHistory, status: Status) -> tuple[float, ...]:
     """
@@ -35,79 +40,61 @@ def scores(cfg: DictConfig, history: MetricHistory, status: Status) -> tuple[flo
     :param history: of the run
     :param status: how it ended
     :return: higher is better
-    :raises UserError: if there are not as many directions as criteria
     """
-    return tuple(
-        criterion_score(criterion, direction, cfg.n_epochs, history, status)
-        for criterion, direction in criteria(cfg)
-    )
+    budget = Budget.from_config(cfg)
+    return tuple(score(one, budget, history, status) for one in criteria(cfg))
 
 
-def criteria(cfg: DictConfig) -> list[tuple[str, Direction]]:
-    """
-    List what a search optimises.
-
-    :param cfg: the main config
-    :raises UserError: if there are not as many directions as criteria, or one is no direction
-    """
-    names, directions = _listed(cfg.hyperopt_criterion), _listed(cfg.hyperopt_direction)
-    if len(directions) == 1:
-        directions *= len(names)
-    if len(names) != len(directions):
-        raise UserError(
-            f"hyperopt_direction={directions} must be one direction, or one for each of {names}"
-        )
-    known = [one.value for one in Direction]
-    for direction in directions:
-        if direction not in known:
-            raise unknown_name("hyperopt_direction", direction, known)
-    return [(name, Direction(one)) for name, one in zip(names, directions, strict=True)]
-
-
-def _listed(value: Any) -> list[str]:
-    return [str(one) for one in value] if isinstance(value, list | ListConfig) else [str(value)]
-
-
-def criterion_score(
-    criterion: str, direction: Direction, n_epochs: int, history: MetricHistory, status: Status
-) -> float:
+def score(criterion: Criterion, budget: Budget, history: MetricHistory, status: Status) -> float:
     """
     Score a run by one criterion.
 
-    :param criterion: key of the metric
-    :param direction: whether more or less of it is better
-    :param n_epochs: full budget of the run
+    :param criterion: to score by
+    :param budget: of a full run
     :param history: of the run
     :param status: how it ended
+    :return: higher is better; the worst there is for a run that diverged or lacks the metric
     """
-    by_success = criterion == EVAL_SUCCESS_RATE
-    if status is Status.DIVERGED or not history.epochs:
-        return WORST_SCORE if by_success else -math.inf
-    if not by_success:
-        return column_score(history, criterion, direction)
-    bonus = _CENSORED_BONUS if status is Status.CAPPED else 0.0
-    return success_score(history, n_epochs, reached=status is Status.SUCCESS) + bonus
+    worst = WORST_SCORE if criterion.counts_successes else -math.inf
+    if status is Status.DIVERGED or not history.column(criterion.column):
+        return worst
+    if criterion.threshold is not None and status is Status.SUCCESS:
+        return 2.0 - min(1.0, history.epochs[-1].step / budget.n_steps)
+    value = _value(criterion, budget, history)
+    if math.isnan(value):
+        return worst
+    if criterion.threshold is None:
+        return value
+    return min(value + _CENSORED_BONUS * (status is Status.CAPPED), _BEST_MISS)
 
 
-def success_score(history: MetricHistory, n_epochs: int, *, reached: bool) -> float:
-    """
-    Score a run by how soon, or how much, it succeeded.
+def _value(criterion: Criterion, budget: Budget, history: MetricHistory) -> float:
+    mean = mean_over_budget(criterion, budget, history)
+    if criterion.counts_successes:
+        return mean - _DISTANCE_WEIGHT * _relative_distance(history)
+    if criterion.threshold is None:
+        return criterion.better(mean)
+    return 1 + min(0.0, criterion.better(mean - criterion.threshold))
 
-    :param history: of the run
-    :param n_epochs: its full budget
-    :param reached: whether the run reached its target
-    :return: in [1, 2) if reached, else in about [-0.001, 1]
+
+def mean_over_budget(criterion: Criterion, budget: Budget, history: MetricHistory) -> float:
     """
-    if not history.epochs:
-        return WORST_SCORE
-    if reached:
-        return 2.0 - len(history.epochs) / n_epochs
-    values = history.column(EVAL_SUCCESS_RATE)
-    if not values:
-        return WORST_SCORE
-    missing = max(0, n_epochs - len(values))
-    mean = (sum(values) + missing * values[-1]) / (len(values) + missing)
-    return mean - _DISTANCE_WEIGHT * _relative_distance(history)
+    Average a metric over the epochs of the whole budget.
+
+    An epoch without an evaluation gets what lies between its neighbours, so that rare evaluations
+    neither pay nor cost; after the last one its value lasts. An agent starts without successes.
+
+    :param criterion: whose metric
+    :param budget: of a full run
+    :param history: of the run, with the metric
+    """
+    column = criterion.column
+    known = [(one.step, one.values[column]) for one in history.epochs if column in one.values]
+    if criterion.counts_successes:
+        known.insert(0, (0, 0.0))
+    steps, values = zip(*known, strict=True)
+    due = budget.epoch_steps * np.arange(1, budget.n_epochs + 1)
+    return float(np.mean(np.interp(due, steps, values)))
 
 
 def _relative_distance(history: MetricHistory) -> float:
@@ -116,19 +103,3 @@ def _relative_distance(history: MetricHistory) -> float:
     if not distances or distances[0] <= 0:
         return 0.0
     return min(1.0, distances[-1] / distances[0])
-
-
-def column_score(history: MetricHistory, column: str, direction: Direction) -> float:
-    """
-    Score a run by the mean of any metric over its epochs, the sign such that more is better.
-
-    :param history: of the run
-    :param column: key of the metric
-    :param direction: whether more or less of it is better
-    :raises KeyError: if the metric never appeared
-    """
-    values = history.column(column)
-    if not values:
-        raise KeyError(column)
-    mean = sum(values) / len(values)
-    return mean if direction is Direction.maximize else -mean

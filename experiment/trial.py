@@ -24,6 +24,7 @@ from experiment.build import (
     normalized,
 )
 from experiment.checkpoint import load_model, load_normalization, read_meta, save_checkpoint
+from experiment.columns import check_columns
 from experiment.divergence import DivergedError, diverged_weights
 from experiment.early_stopping import EarlyStopping
 from experiment.epochs import EpochCallback, EpochEnd, StopTrainingError
@@ -36,7 +37,7 @@ from experiment.rendering import check_mode
 from experiment.report import log_start, log_summary, write_result
 from experiment.resources import available_cores, resolved, resources_of
 from experiment.run_directory import EVALUATIONS, discarded_if_refused, write_config
-from experiment.score import WORST_SCORE, criteria, scores
+from experiment.score import WORST_SCORE, scores
 from experiment.tracked import tracked
 from experiment.tracking import Tracker
 from interface.capabilities import has_goals
@@ -44,6 +45,7 @@ from interface.config import check_ranges
 from interface.errors import UserError
 from interface.instantiation import instantiate
 from interface.learner import RewardsGoals
+from interface.objective import Budget, criteria
 from interface.parameters import arguments_of, check_parameters, check_unused_overrides
 from interface.result import Status, TrialResult
 from interface.run_files import LAST
@@ -67,6 +69,7 @@ def run_trial(cfg: DictConfig) -> TrialResult:
         cfg = with_resources(cfg)
         monitor: TrialMonitor = instantiate(cfg.trial_monitor)
         parts = build_parts(cfg)
+        check_columns(cfg, parts.model)
         tracker: Tracker = instantiate(cfg.tracking)
         try:
             monitor.check_ours()
@@ -78,7 +81,7 @@ def run_trial(cfg: DictConfig) -> TrialResult:
                 result = TrialResult(
                     scores=scores(cfg, parts.history, status),
                     status=status,
-                    n_epochs=len(parts.history.epochs),
+                    n_epochs=parts.history.last_epoch,
                     n_steps=parts.model.num_timesteps,
                     run_id=tracker.run_id,
                 )
@@ -95,7 +98,7 @@ def run_trial(cfg: DictConfig) -> TrialResult:
 
 def _lost(parts: "Parts") -> TrialResult:
     """Make the result of a run whose trial is another sweeper's, who drops it."""
-    n_epochs, n_steps = len(parts.history.epochs), parts.model.num_timesteps
+    n_epochs, n_steps = parts.history.last_epoch, parts.model.num_timesteps
     return TrialResult((WORST_SCORE,), Status.INTERRUPTED, n_epochs, n_steps)
 
 
@@ -216,7 +219,7 @@ def train(
     """
     model = parts.model
     first_step = model.num_timesteps
-    total_steps = cfg.n_epochs * cfg.eval_after_n_steps
+    total_steps = Budget.from_config(cfg).n_steps
     output = TrackerOutput(tracker)
     logger = make_logger(
         run_dir, output, monitor.check_ours, tensorboard=cfg.tensorboard, step=first_step
@@ -240,7 +243,7 @@ def train(
         status = learn(model, total_steps - first_step, callback, cfg.log_interval)
     if status is Status.INTERRUPTED:
         monitor.check_ours()
-        save_checkpoint(run_dir / LAST, model, len(parts.history.epochs), resumable=True)
+        save_checkpoint(run_dir / LAST, model, parts.history.last_epoch, resumable=True)
     model.logger.close()
     return status
 

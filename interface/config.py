@@ -14,8 +14,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from interface.errors import UserError, unknown_name
-from interface.metrics import EVAL_KEYS
+from interface.errors import UserError
 
 
 class Direction(Enum):
@@ -166,10 +165,6 @@ def check_ranges(cfg: DictConfig) -> None:
             raise UserError(f"{key} must be {wanted}, got {value}")
     _check_auto("n_threads", cfg.n_threads, "auto or at least 1", _is_count)
     _check_auto("overlap", cfg.overlap, "auto, true or false", lambda on: isinstance(on, bool))
-    for key in ("early_stop_data_column", "hyperopt_criterion"):
-        column = cfg[key]
-        if column.startswith("eval/") and column not in EVAL_KEYS:
-            raise unknown_name(f"metric in {key}", column, EVAL_KEYS)
 
 
 def _check_auto(key: str, value: Any, wanted: str, holds: Callable[[Any], bool]) -> None:

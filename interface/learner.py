@@ -70,5 +70,8 @@ class Remembers(Protocol):
 class MeasuresEvaluations(Protocol):
     """An algorithm that has more to say of an evaluation than its episodes tell."""
 
+    def evaluation_keys(self) -> Sequence[str]:
+        """List the keys that ``evaluation_metrics`` may have: what a config may name."""
+
     def evaluation_metrics(self) -> dict[str, float]:
         """Sum up what happened since the last call, by metric key."""

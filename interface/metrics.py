@@ -15,6 +15,9 @@ EVAL_LENGTH = "eval/length"
 EVAL_GOAL_DISTANCE = "eval/goal_distance"
 """Mean distance to the goal at the last step, in the env's goal unit (Fetch: metres)."""
 
+SUCCESS_KEYS = (EVAL_SUCCESS_RATE, EVAL_SUCCESS_EVER)
+"""Shares of episodes that succeed."""
+
 EVAL_KEYS = (
     EVAL_SUCCESS_RATE,
     EVAL_SUCCESS_EVER,

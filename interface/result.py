@@ -28,7 +28,7 @@ class TrialResult:
 
     :param scores: of each criterion, higher is better; see ``experiment.score``
     :param status: how the run ended
-    :param n_epochs: evaluations made
+    :param n_epochs: how far it came: number of its last epoch, by steps
     :param n_steps: environment steps made
     :param run_id: the tracker's id of this run, None if it was not tracked
     """

@@ -37,7 +37,7 @@ class TrialMonitor(Protocol):
         """
         Take the metrics of one evaluation.
 
-        :param epoch: number of this evaluation, from 1
+        :param epoch: its number by steps, so some are left out where rollouts are long
         :param metrics: all metrics of this evaluation, keys as in ``interface.metrics``
         :return: why the run shall stop now, None to go on
         :raises TrialLostError: as ``check_ours``

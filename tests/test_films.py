@@ -36,6 +36,9 @@ class SetsSubgoals(SAC):
     def subgoals(self, state: Any) -> list[list[np.ndarray]]:
         return [[np.array([0.5, 0.5]), np.array([-0.5, 0.5])]]
 
+    def evaluation_keys(self) -> list[str]:
+        return ["n_decisions"]
+
     def evaluation_metrics(self) -> dict[str, float]:
         n_decisions, self.n_decisions = self.n_decisions, 0
         return {"n_decisions": n_decisions}

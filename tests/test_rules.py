@@ -1,4 +1,4 @@
-"""The rules that decide when a run ends and what it is worth, as tables."""
+"""The rules that decide when a run ends, and the numbers that are told of it, as tables."""
 
 import math
 
@@ -6,9 +6,7 @@ import pytest
 
 from experiment.early_stopping import EarlyStopping
 from experiment.metric_history import MetricHistory, read_csv
-from experiment.score import WORST_SCORE, column_score, success_score
 from interface.config import Direction
-from interface.metrics import EVAL_GOAL_DISTANCE, EVAL_RETURN, EVAL_SUCCESS_RATE
 from util.nearest_name import did_you_mean, nearest_name
 from util.statistics import (
     mean_interval,
@@ -21,7 +19,7 @@ from util.statistics import (
 def history_of(key: str, values: list[float], **others: list[float]) -> MetricHistory:
     history = MetricHistory()
     for i, value in enumerate(values):
-        history.append(100 * (i + 1), {key: value} | {k: v[i] for k, v in others.items()})
+        history.append(i + 1, 100 * (i + 1), {key: value} | {k: v[i] for k, v in others.items()})
     return history
 
 
@@ -36,6 +34,9 @@ def history_of(key: str, values: list[float], **others: list[float]) -> MetricHi
         ([1.0, 0.7], 0.9, 2, "maximize", False),
         ([0.1, 0.3], 0.2, 2, "minimize", True),
         ([0.3, 0.3], 0.2, 2, "minimize", False),
+        ([0.85, 0.95], 0.9, 2, "maximize", True),  # their mean is a float below 0.9
+        ([0.1, 0.2, 0.3], 0.2, 3, "minimize", True),  # and this one above 0.2
+        ([0.9 - 1e-6], 0.9, 1, "maximize", False),
     ],
 )
 def test_early_stopping(values, threshold, last_n, direction, reached):
@@ -46,38 +47,6 @@ def test_early_stopping(values, threshold, last_n, direction, reached):
 def test_early_stopping_on_a_column_that_is_not_there():
     rule = EarlyStopping("y", 0.0, 1, Direction.maximize)
     assert rule.reached(history_of("x", [1.0])) is False
-
-
-@pytest.mark.parametrize(
-    ("values", "n_epochs", "reached", "score"),
-    [
-        ([1.0], 10, True, 1.9),
-        ([0.0] * 9 + [1.0], 10, True, 1.0),
-        ([0.2, 0.4], 2, False, 0.3),
-        ([0.2, 0.4], 4, False, 0.35),  # the last value lasts until the end of the budget
-        ([0.4], 100, False, 0.4),
-        ([], 10, False, WORST_SCORE),
-    ],
-)
-def test_success_score(values, n_epochs, reached, score):
-    history = history_of(EVAL_SUCCESS_RATE, values)
-    assert success_score(history, n_epochs, reached=reached) == pytest.approx(score)
-
-
-def test_goal_distance_orders_runs_without_success():
-    near, far = (
-        history_of(EVAL_SUCCESS_RATE, [0.0, 0.0], **{EVAL_GOAL_DISTANCE: [1.0, last]})
-        for last in (0.1, 0.9)
-    )
-    assert success_score(near, 2, reached=False) > success_score(far, 2, reached=False) > -0.01
-
-
-def test_any_metric_scores_in_its_direction():
-    history = history_of(EVAL_RETURN, [1.0, 3.0])
-    assert column_score(history, EVAL_RETURN, Direction.maximize) == 2.0
-    assert column_score(history, EVAL_RETURN, Direction.minimize) == -2.0
-    with pytest.raises(KeyError):
-        column_score(history, "eval/typo", Direction.maximize)
 
 
 def test_history_survives_its_file(tmp_path):

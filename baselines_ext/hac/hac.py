@@ -235,6 +235,12 @@ class HAC(LayeredAlgorithm):
             if log_interval is not None and self._episode_num % log_interval == 0:
                 log_rollouts(self, self.tally)
 
+    def evaluation_keys(self) -> list[str]:
+        """List what ``evaluation_metrics`` tells of each layer that is given subgoals."""
+        n_layers = len(self.layers) - 1
+        outcomes = ("subgoal_success", "test_success")
+        return [f"eval/layer_{i}/{name}" for i in range(n_layers) for name in outcomes]
+
     def evaluation_metrics(self) -> dict[str, float]:
         """
         Sum up subgoals since the last call: those of ``predict``, and the tests in training.

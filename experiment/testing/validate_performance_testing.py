@@ -10,6 +10,7 @@ from experiment.testing.matrix import Job, Outcome, Verdict
 from experiment.testing.rows import PerformanceRow
 from interface.result import Status
 from util.nearest_name import did_you_mean
+from util.rounding import at_least
 
 
 def check_performance(
@@ -38,7 +39,7 @@ def check_performance(
     metrics["minutes"] = outcome.seconds / 60
     wrong_stop = _stopping_error(row, means, result["status"])
     return Verdict(
-        passed=wrong_stop is None and means[-1] >= row.threshold,
+        passed=wrong_stop is None and at_least(means[-1], row.threshold),
         message=wrong_stop or _value(row, means, n_steps),
         warning=_speed_warning(row, speed, slow_factor),
         metrics=metrics,
@@ -55,7 +56,7 @@ def _means(values: list[float], last_n: int) -> list[float]:
 
 def _stopping_error(row: PerformanceRow, means: list[float], status: str) -> str | None:
     """Tell whether early stopping did what the evaluations say."""
-    reached = [i for i, mean in enumerate(means) if mean >= row.threshold]
+    reached = [i for i, mean in enumerate(means) if at_least(mean, row.threshold)]
     if status == Status.SUCCESS.value and not reached:
         return (
             f"early stopping called it a success at {means[-1]:.2f}, below {row.threshold:g}: "
@@ -72,7 +73,11 @@ def _stopping_error(row: PerformanceRow, means: list[float], status: str) -> str
 def _value(row: PerformanceRow, means: list[float], n_steps: int) -> str:
     best = max(means)
     at = f"{row.metric} {means[-1]:.2f} after {n_steps} steps"
-    return at if means[-1] >= row.threshold else f"{at}, best {best:.2f}, must be {row.threshold:g}"
+    return (
+        at
+        if at_least(means[-1], row.threshold)
+        else f"{at}, best {best:.2f}, must be {row.threshold:g}"
+    )
 
 
 def _speed_warning(row: PerformanceRow, speed: float, slow_factor: float) -> str:

@@ -30,9 +30,10 @@ from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage
 from hydra_plugins.early_stop_tpe_sweeper._sweep import End
 from hydra_plugins.early_stop_tpe_sweeper._warm_start import configurations_of
 from hydra_plugins.early_stop_tpe_sweeper._work import runs_per_host, work, workers_of
+from interface.config import Direction
 from interface.errors import UserError
 from interface.instantiation import instantiate
-from interface.metrics import EVAL_SUCCESS_RATE
+from interface.objective import criteria
 from interface.resolvers import REPOSITORY
 from util.git import git
 from util.process_identity import identity
@@ -59,6 +60,7 @@ def run_sweep(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     check_settings(settings)
     space, base = checked_space(context, config, settings["params"], arguments)
+    check_objectives(base, directions_of(settings["direction"]))
     race = Race(settings["min_trials_per_param"], settings["max_trials_per_param"])
     if settings["plan"]:
         show_plan(context, task_function, config, space, settings, race)
@@ -195,20 +197,44 @@ def monitor_settings(base: DictConfig, settings: Mapping[str, Any]) -> dict[str,
     :param base: of a trial
     :param settings: of the sweeper
     """
-    criterion = base.get("hyperopt_criterion")
-    several = len(directions_of(settings["direction"])) > 1
+    found = criteria(base) if "hyperopt_criterion" in base else []
+    only = found[0] if len(found) == 1 else None
     return {
         "budget": base.get("n_epochs", 1),
         "factor": settings["epoch_factor"],
         "warm_up": settings["warm_up"],
-        "no_sign_of_life": settings["no_sign_of_life"] if criterion == EVAL_SUCCESS_RATE else None,
+        "no_sign_of_life": settings["no_sign_of_life"] if only and only.counts_successes else None,
         "no_sign_of_life_after": settings["no_sign_of_life_after"],
         "n_needed": settings["min_trials_per_param"],
         "n_allowed": settings["max_trials_per_param"],
-        "criterion": None if several else criterion,
-        "maximize": str(getattr(base.get("hyperopt_direction"), "name", "maximize")) == "maximize",
-        "pruner": None if several else settings["pruner"],
+        "criterion": only and only.column,
+        "maximize": only is None or only.direction is Direction.maximize,
+        "pruner": None if len(directions_of(settings["direction"])) > 1 else settings["pruner"],
     }
+
+
+def check_objectives(base: DictConfig, directions: Sequence[str]) -> None:
+    """
+    Compare what a run of ours returns with what the study is to hold.
+
+    :param base: of a trial
+    :param directions: of the study
+    :raises UserError: if they do not fit together
+    """
+    if "hyperopt_criterion" not in base:
+        return
+    columns = [one.column for one in criteria(base)]
+    right = ["maximize"] * len(columns)
+    if list(directions) != right:
+        raise UserError(
+            f"hydra.sweeper.direction={_bare(directions)} must be {_bare(right)} for "
+            f"hyperopt_criterion={_bare(columns)}: more is better of every score, "
+            f"and hyperopt_direction says what is better of a metric"
+        )
+
+
+def _bare(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"[{','.join(names)}]"
 
 
 def known_configurations(

@@ -23,7 +23,7 @@ from hydra_plugins.early_stop_tpe_sweeper._records import (
 from hydra_plugins.early_stop_tpe_sweeper._rules import EpochCap, Race, shows_no_sign_of_life
 from hydra_plugins.early_stop_tpe_sweeper._storage import shared_storage
 from interface.instantiation import instantiate
-from interface.metrics import EVAL_GOAL_DISTANCE, EVAL_SUCCESS_RATE
+from interface.metrics import EVAL_GOAL_DISTANCE, SUCCESS_KEYS
 from interface.trial_monitor import StopReason, TrialLostError
 from util.process_identity import identity
 
@@ -90,7 +90,7 @@ class StudyMonitor:
         """
         Take the metrics of one evaluation.
 
-        :param epoch: number of this evaluation, from 1
+        :param epoch: its number by steps, so some are left out where rollouts are long
         :param metrics: all metrics of this evaluation
         :return: why the run shall stop now, None to go on
         :raises TrialLostError: as ``check_ours``
@@ -113,14 +113,15 @@ class StudyMonitor:
         return StopReason.PRUNED if self._is_hopeless(epoch) else None
 
     def _remember(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        self._successes.append(metrics.get(EVAL_SUCCESS_RATE, 0.0))
         if EVAL_GOAL_DISTANCE in metrics:
             self._distances.append(metrics[EVAL_GOAL_DISTANCE])
         criterion = self._settings["criterion"]
         if criterion is None or criterion not in metrics:
             return
+        self._successes.append(metrics[criterion])
         value = metrics[criterion] if self._settings["maximize"] else -metrics[criterion]
-        if criterion == EVAL_SUCCESS_RATE and self._distances and self._distances[0] > 0:
+        counts_successes = criterion in SUCCESS_KEYS and self._settings["maximize"]
+        if counts_successes and self._distances and self._distances[0] > 0:
             value -= _DISTANCE_WEIGHT * min(1.0, self._distances[-1] / self._distances[0])
         self._trial.report(value, epoch)
 

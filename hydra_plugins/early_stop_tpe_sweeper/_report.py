@@ -18,6 +18,8 @@ from hydra_plugins.early_stop_tpe_sweeper._rules import Candidate, Race, Verdict
 from hydra_plugins.early_stop_tpe_sweeper._search_space import SearchSpace
 from hydra_plugins.early_stop_tpe_sweeper._sweep import End
 from hydra_plugins.early_stop_tpe_sweeper._table import params_text
+from interface.config import Direction
+from interface.objective import criteria
 from util.atomic_write import atomic_write_text
 from util.statistics import bootstrap_interval, interquartile_mean
 
@@ -160,7 +162,7 @@ def report(ledger: Ledger, race: Race, idle_share: float, end: End, config: Dict
         f"Workers were idle {idle_share:.1%} of the time while trials remained.",
         "",
         f"A configuration is verified when {race.n_needed} of at most {race.n_allowed} runs on "
-        f"fresh seeds reach the target. The score is 2 - steps/budget for a run that reached it.",
+        f"fresh seeds reach the target. {score_rule(config)}",
         "",
         "| trial | | screening | fresh seeds | score on fresh seeds: IQM [95 %] | parameters |",
         "|---|---|---|---|---|---|",
@@ -171,6 +173,24 @@ def report(ledger: Ledger, race: Race, idle_share: float, end: End, config: Dict
         lines += ["", "Importance of the parameters (PED-ANOVA), from all screening runs:", ""]
         lines += [f"- `{key}`: {share:.0%}" for key, share in shares.items()]
     return "\n".join([*lines, ""])
+
+
+def score_rule(config: DictConfig) -> str:
+    """
+    Say what the scores of our runs mean; ``experiment.score`` is the rule.
+
+    :param config: of a trial
+    """
+    if "hyperopt_criterion" not in config:
+        return ""
+    criterion = criteria(config)[0]
+    mean = f"its mean {criterion.column} over the budget, as if its last value had lasted"
+    if criterion.threshold is None:
+        less = "" if criterion.direction is Direction.maximize else "minus "
+        return f"The score of a run is {less}{mean}."
+    if not criterion.counts_successes:
+        mean = f"1 minus what {mean}, lacks to {criterion.threshold:g}"
+    return f"The score is 2 - steps/budget for a run that reached it, else less than 1: {mean}."
 
 
 def _command() -> str:

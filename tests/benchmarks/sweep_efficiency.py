@@ -21,6 +21,7 @@ from optuna.trial import TrialState
 
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
+from interface.result import Status  # noqa: E402
 from tests.benchmarks.sweep_replay import (  # noqa: E402
     Config,
     Ours,
@@ -114,7 +115,8 @@ class Peer:
                     trial.set_user_attr("pruned", True)
                     return epoch, success, False
         n_epochs = len(curve) if self.stops else table.budget
-        value = score_of(curve, table.budget, reached=reached and self.stops)
+        status = Status.SUCCESS if reached and self.stops else Status.FINISHED
+        value = score_of(curve, table.budget, status)
         return n_epochs, value, reached
 
     def _tell(self, study: optuna.Study, trial: optuna.Trial, value: float) -> None:
@@ -260,7 +262,8 @@ def lucky_winners(table: Table, n_sweeps: int) -> str:
         scores = []
         for config in configs:
             curve, reached = table.epochs(config, seeds.screening)
-            scores.append(score_of(curve, table.budget, reached=reached))
+            status = Status.SUCCESS if reached else Status.FINISHED
+            scores.append(score_of(curve, table.budget, status))
         n_bad += not is_good(table, configs[int(np.argmax(scores))], seeds, GOOD_SHARE)
     good = [config for config in table.configs if table.never_fails(config)]
     return (

@@ -16,7 +16,7 @@ from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.trial import Trial
 
 from experiment.metric_history import MetricHistory
-from experiment.score import success_score
+from experiment.score import score
 from hydra_plugins.early_stop_tpe_sweeper._executor import Job
 from hydra_plugins.early_stop_tpe_sweeper._founding import found, join
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
@@ -24,9 +24,11 @@ from hydra_plugins.early_stop_tpe_sweeper._monitor import StudyMonitor
 from hydra_plugins.early_stop_tpe_sweeper._records import CANDIDATE
 from hydra_plugins.early_stop_tpe_sweeper._rules import Race, Verdict
 from hydra_plugins.early_stop_tpe_sweeper._sweep import Limits, Sweep
+from interface.config import Direction
+from interface.objective import Budget, Criterion
 from interface.result import Status, TrialResult
-from interface.trial_monitor import StopReason
 from util.process_identity import identity
+from util.rounding import at_least
 
 TARGET, LAST_N = 0.9, 2
 Config = tuple[int, ...]
@@ -75,10 +77,12 @@ class Table:
         return list(itertools.product(*(range(size) for size in self.sizes)))
 
     def epochs(self, config: Config, seed: int) -> tuple[Curve, bool]:
-        """Return a run's evaluations within the budget, and whether it reached the target."""
+        """Return a run's evaluations until it reached the target, and whether it did."""
         curve = self.curves[config, seed][: self.budget]
-        last = [success for success, _ in curve[-LAST_N:]]
-        return curve, len(last) == LAST_N and sum(last) / LAST_N >= TARGET
+        for n in range(LAST_N, len(curve) + 1):
+            if at_least(sum(success for success, _ in curve[n - LAST_N : n]) / LAST_N, TARGET):
+                return curve[:n], True
+        return curve, False
 
     @property
     def space(self) -> dict[str, BaseDistribution]:
@@ -93,12 +97,14 @@ def config_of(params: dict[str, Any]) -> Config:
     return tuple(params[f"p{number}"] for number in range(len(params)))
 
 
-def score_of(curve: Curve, budget: int, *, reached: bool) -> float:
+def score_of(curve: Curve, budget: int, status: Status) -> float:
     """Score as the harness does."""
     history = MetricHistory()
-    for step, (success, distance) in enumerate(curve):
-        history.append(step, {"eval/success_rate": success, "eval/goal_distance": distance})
-    return success_score(history, budget, reached=reached)
+    for epoch, (success, distance) in enumerate(curve, start=1):
+        metrics = {"eval/success_rate": success, "eval/goal_distance": distance}
+        history.append(epoch, epoch, metrics)
+    criterion = Criterion("eval/success_rate", Direction.maximize, TARGET)
+    return score(criterion, Budget(budget, 1), history, status)
 
 
 @dataclass
@@ -183,15 +189,14 @@ class EventExecutor:
         for epoch, (success, distance) in enumerate(curve, start=1):
             self.n_epochs += 1
             if reached and epoch == len(curve):
-                score = score_of(curve, budget, reached=True)
-                yield TrialResult((score,), Status.SUCCESS, epoch, epoch)
+                value = score_of(curve, budget, Status.SUCCESS)
+                yield TrialResult((value,), Status.SUCCESS, epoch, epoch)
             metrics = {"eval/success_rate": success, "eval/goal_distance": distance}
             reason = monitor.report(epoch, metrics)
             if reason is not None or epoch == budget:
                 status = Status.FINISHED if reason is None else reason.value
-                bonus = 0.001 if reason is StopReason.CAPPED else 0.0
-                score = score_of(curve[:epoch], budget, reached=False) + bonus
-                yield TrialResult((score,), status, epoch, epoch)
+                value = score_of(curve[:epoch], budget, status)
+                yield TrialResult((value,), status, epoch, epoch)
             yield None
 
     def cancel_waiting(self) -> None:

@@ -24,6 +24,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[2])
 import baselines_ext  # noqa: E402
 from baselines_ext.common.replay_buffer import EpisodeReplayBuffer  # noqa: E402
 from envs.point_reach import PointReach  # noqa: E402
+from util.rounding import at_least  # noqa: E402
 
 N_SEEDS = 12
 N_EPOCHS = 12
@@ -107,7 +108,7 @@ def run(task: Task, n_sampled_goal: int, values: dict[str, Any], seed: int) -> C
         model.learn(task.steps_per_epoch, reset_num_timesteps=not curve)
         curve.append(evaluate(model, env))
         last = [success for success, _ in curve[-LAST_N:]]
-        if len(last) == LAST_N and np.mean(last) >= TARGET:
+        if len(last) == LAST_N and at_least(float(np.mean(last)), TARGET):
             break
     return curve
 
