@@ -1,5 +1,6 @@
 """HAC: its rules as tables, its parts, and that it is HER where there is one layer."""
 
+import copy
 import functools
 import pickle
 from pathlib import Path
@@ -293,6 +294,44 @@ def test_files_of_another_number_of_layers_are_refused(tmp_path: Path):
     path.write_bytes(pickle.dumps(three.replay_buffer))
     with pytest.raises(ValueError, match="it has 3 layers, this agent has 2"):
         agent().load_replay_buffer(path)
+
+
+@pytest.mark.parametrize("update", ["native", "eager"])
+def test_a_copy_acts_and_learns_by_itself(update: str):
+    model = agent(n_envs=3, update=update)
+    model.learn(300)
+    copied, before = copy.deepcopy(model), model.get_parameters()["layer_0.policy"]
+    before = copy.deepcopy(before)
+    observation = {key: np.full(2, 0.3, np.float32) for key in KEYS}
+    one, other = (each.predict(observation, deterministic=True)[0] for each in (model, copied))
+    np.testing.assert_array_equal(one, other)
+    copied.learn(150, reset_num_timesteps=False)
+    after = copied.predict(observation, deterministic=True)[0]
+    assert (after != one).all()
+    assert largest_difference(before, model.get_parameters()["layer_0.policy"]) == 0
+    np.testing.assert_array_equal(model.predict(observation, deterministic=True)[0], one)
+    copied.set_parameters(model.get_parameters())
+    np.testing.assert_array_equal(copied.predict(observation, deterministic=True)[0], one)
+
+
+def test_parameters_of_some_layers():
+    one, other = agent(), agent()
+    one.learn(200)
+    lowest = {
+        name: values for name, values in one.get_parameters().items() if name.startswith("layer_1")
+    }
+    other.set_parameters(lowest, exact_match=False)
+    taken = other.get_parameters()
+    assert largest_difference(taken["layer_1.policy"], lowest["layer_1.policy"]) == 0
+
+
+def test_another_environment_says_when_its_goals_are_reached():
+    model = agent()
+    here, there = np.zeros((1, 2), np.float32), np.full((1, 2), 0.5, np.float32)
+    assert [bool(layer.goals.reached(here, there)) for layer in model.layers] == [False, False]
+    model.set_env(venv(distance_threshold=0.8))
+    assert [bool(layer.goals.reached(here, there)) for layer in model.layers] == [True, True]
+    model.learn(60)
 
 
 def test_predict_leaves_the_state_as_it_was():

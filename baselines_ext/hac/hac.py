@@ -8,12 +8,13 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import MaybeCallback
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.sac.policies import MultiInputPolicy
 
 from baselines_ext.common.acting import is_single
 from baselines_ext.common.reward_function import batched, check_sparse, reward_function
+from baselines_ext.common.sampling import RewardFunction
 from baselines_ext.hac.exploration import ExplorationGoals
 from baselines_ext.hac.goal_space import SubgoalSpace, find_subgoals, goals_of
 from baselines_ext.hac.hierarchy import Hierarchy, Plan, Tally
@@ -138,8 +139,22 @@ class HAC(LayeredAlgorithm):
 
         :param compute_reward: achieved goal, desired goal, info
         """
+        self._see_goals_by(batched(compute_reward))
+
+    def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
+        """
+        Train in another environment, which from now on says when goals are reached.
+
+        :param env: as in SB3
+        :param force_reset: as in SB3
+        """
+        super().set_env(env, force_reset)
         assert self.env is not None
-        reached = goals_of(self.env, batched(compute_reward)).reached
+        self._see_goals_by(reward_function(self.env))
+
+    def _see_goals_by(self, compute_reward: RewardFunction) -> None:
+        assert self.env is not None
+        reached = goals_of(self.env, compute_reward).reached
         before = self.goals.reached
         for goals in (self.goals, *(layer.goals for layer in self.layers)):
             if goals.reached is before:

@@ -28,9 +28,17 @@ class Layer:
 
     def __post_init__(self) -> None:
         """Let the layer reward its goals, whatever the environment pays."""
+        self._set_reward()
+
+    def _set_reward(self) -> None:
         buffer = self.learner.replay_buffer
         assert isinstance(buffer, LayerBuffer)
         buffer.set_layer_reward(self.reward)
+
+    def link(self) -> None:
+        """Put the parts together again, after other parameters or a copy took their places."""
+        self._set_reward()
+        self.learner.link()
 
     @property
     def store(self) -> ReplayStore:

@@ -1,5 +1,6 @@
 """Save, load and resume an agent that consists of learners."""
 
+import copy
 import io
 import pathlib
 import pickle
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from baselines_ext.common.replay_buffer import EpisodeReplayBuffer
@@ -106,14 +108,34 @@ class LayeredAlgorithm(BaseAlgorithm):
         for layer in self.layers:
             layer.store.end_episode(env)
 
-    def set_parameters(self, load_path_or_dict: Any, *arguments: Any, **keywords: Any) -> None:
-        """Load parameters as SB3 does, into each layer."""
-        if isinstance(load_path_or_dict, dict):
+    def set_parameters(
+        self,
+        load_path_or_dict: Any,
+        exact_match: bool = True,
+        device: th.device | str = "auto",
+    ) -> None:
+        """
+        Load parameters as SB3 does, into each layer.
+
+        :param load_path_or_dict: as in SB3
+        :param exact_match: as in SB3; False: those of some layers will do
+        :param device: as in SB3
+        """
+        if isinstance(load_path_or_dict, dict) and exact_match:
             names = {name.partition(".")[0] for name in load_path_or_dict}
             self._check_number_of_layers(len(names))
-        super().set_parameters(load_path_or_dict, *arguments, **keywords)
+        super().set_parameters(load_path_or_dict, exact_match, device)
         for layer in self.layers:
-            layer.learner.link()
+            layer.link()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copy an agent that acts and learns with what it holds itself."""
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        vars(copied).update(copy.deepcopy(vars(self), memo))
+        for layer in copied.layers:
+            layer.link()
+        return copied
 
     def _check_number_of_layers(self, n_layers: int) -> None:
         if n_layers != len(self.layers):
@@ -132,7 +154,7 @@ class LayeredAlgorithm(BaseAlgorithm):
         model = super().load(*arguments, **keywords)
         for layer, state in zip(model.layers, model.layer_states, strict=True):
             vars(layer.learner).update(state)
-            layer.learner.link()
+            layer.link()
         return model
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
