@@ -203,6 +203,19 @@ def test_bounds_of_subgoals_go_with_indices():
         agent(subgoal_space=make)
 
 
+def test_an_environment_of_which_there_can_be_one_is_told_where_bounds_are_missing(monkeypatch):
+    env = venv()
+    assert isinstance(env.observation_space, spaces.Dict)
+    env.observation_space["desired_goal"] = spaces.Box(-np.inf, np.inf, (2,), np.float32)
+
+    def connect(*arguments: Any, **keywords: Any) -> None:
+        raise ValueError("already connected")
+
+    monkeypatch.setattr(gym, "make", connect)
+    with pytest.raises(ValueError, match=r"ValueError: already connected.*give the goal space"):
+        agent(env=env)
+
+
 def test_a_goal_that_never_differs_in_one_direction():
     flat = spaces.Box(np.array([0, 2], np.float32), np.array([4, 2], np.float32))
     np.testing.assert_array_equal(scaled(flat, np.array([1.0, 2.0]))[:1], [-0.5])

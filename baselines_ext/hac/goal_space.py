@@ -1,5 +1,6 @@
 """What goals of a layer are: where they lie, how observations show them, when they are reached."""
 
+import contextlib
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -13,10 +14,16 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from baselines_ext.common.sampling import RewardFunction
 from baselines_ext.hac.scaling import scaled, unscaled
+from interface.errors import UserError
 
 log = logging.getLogger(__name__)
 
 Observation = Mapping[str, np.ndarray]
+
+_GIVE_BOUNDS = (
+    "a second environment tells the bounds of subgoals; else give the goal space bounds, or "
+    "algorithm.subgoal_space.indices, low, high and thresholds"
+)
 
 
 @dataclass
@@ -222,25 +229,40 @@ def env_goals(env: VecEnv, goals: GoalSpace, n_resets: int, margin: float) -> Go
 
 def _goals_of_resets(env: VecEnv, n_resets: int) -> list[np.ndarray]:
     """Reset a fresh copy of the environment: training goes on undisturbed."""
-    assert isinstance(env.observation_space, spaces.Dict)
     spec = env.get_attr("spec")[0]
+    if spec is None:
+        raise ValueError(f"the environment was not made by Gymnasium; {_GIVE_BOUNDS}")
     known = tuple(one for one in spec.additional_wrappers if one.kwargs is not None)
-    copy = gym.make(replace(spec, additional_wrappers=known), disable_env_checker=True)
+    try:
+        copy = gym.make(replace(spec, additional_wrappers=known), disable_env_checker=True)
+        with contextlib.closing(copy):
+            _check_same_goals(env, copy)
+            return [
+                goal for seed in range(n_resets) for goal in _goals_of(copy.reset(seed=seed)[0])
+            ]
+    except UserError:
+        raise
+    except Exception as error:  # of somebody else's code
+        raise ValueError(
+            f"a second {spec.id} cannot be reset with the seeds from 0 to {n_resets - 1} "
+            f"({type(error).__name__}: {error}); {_GIVE_BOUNDS}"
+        ) from error
+
+
+def _check_same_goals(env: VecEnv, copy: gym.Env) -> None:
+    assert isinstance(env.observation_space, spaces.Dict)
     space = copy.observation_space
     if not isinstance(space, spaces.Dict) or (
         space["desired_goal"].shape != env.observation_space["desired_goal"].shape
     ):
-        raise ValueError(
-            f"a wrapper changes the goals of {spec.id} but is no "
-            f"gymnasium.utils.RecordConstructorArgs, so no second environment can be made to find "
-            f"the bounds of subgoals; make it one, or give the goal space bounds"
+        raise UserError(
+            f"a wrapper changes the goals of {copy.spec and copy.spec.id} but is no "
+            f"gymnasium.utils.RecordConstructorArgs; make it one: {_GIVE_BOUNDS}"
         )
-    goals = []
-    for seed in range(n_resets):
-        observation, _ = copy.reset(seed=seed)
-        goals += [_numbers(observation[key]) for key in ("achieved_goal", "desired_goal")]
-    copy.close()
-    return goals
+
+
+def _goals_of(observation: Observation) -> list[np.ndarray]:
+    return [_numbers(observation[key]).copy() for key in ("achieved_goal", "desired_goal")]
 
 
 def observed_goals(
