@@ -4,6 +4,8 @@ from typing import Any
 
 import gymnasium as gym
 
+from util.rounding import at_least
+
 SUCCESS_KEY = "is_success"
 _OTHER_KEYS = ("success",)
 
@@ -47,4 +49,4 @@ class SuccessInfo(gym.Wrapper):
                 return bool(info[key])
         if self._success_return is None:
             return None
-        return self._return >= self._success_return
+        return at_least(self._return, self._success_return)

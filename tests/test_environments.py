@@ -113,6 +113,11 @@ def test_success_by_the_registered_threshold():
     assert [info["is_success"] for info in play(env)][-1] is False
 
 
+def test_a_return_reaches_its_threshold_but_for_rounding():
+    env = SuccessInfo(Scripted([{"reward": 0.1}] * 10), success_return=1.0)
+    assert [info["is_success"] for info in play(env)] == [False] * 9 + [True]
+
+
 @pytest.mark.parametrize("wrong", [{"observation": np.nan}, {"reward": np.inf}])
 def test_an_environment_that_is_not_finite_is_named(wrong):
     env = FiniteCheck(Scripted([{}, wrong, {}]))

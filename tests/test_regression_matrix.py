@@ -201,6 +201,8 @@ def test_a_function_row_needs_every_part(tmp_path: Path) -> None:
         ([0.5, 0.7], "success", 10.0, False, "early stopping called it a success"),
         ([0.9, 0.9, 0.9], "finished", 15.0, False, "went on after evaluation 2"),
         ([1.0, 1.0], "success", 100.0, True, "10.0 times fewer"),
+        ([0.5, 0.85, 0.95], "success", 15.0, True, "0.90 after 1500"),  # a float below 0.9
+        ([0.85, 0.95, 0.95], "finished", 15.0, False, "went on after evaluation 2"),
     ],
 )
 def test_the_verdict_of_a_seed(

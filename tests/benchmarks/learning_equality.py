@@ -36,6 +36,7 @@ from experiment.build import make_model, make_vec_env
 from experiment.evaluation import evaluate, make_evaluation_env, summarize
 from interface.instantiation import instantiate
 from interface.resolvers import REPOSITORY
+from util.rounding import at_least
 from util.statistics import permutation_p_value, ratio_interval
 
 TABLE = REPOSITORY / "data" / "learning_equality.csv"
@@ -91,7 +92,8 @@ class UntilSolved(BaseCallback):
 
     @property
     def is_solved(self) -> bool:
-        return len(self.values) > 1 and statistics.mean(self.values[-2:]) >= self.task.solved
+        last = self.values[-2:]
+        return len(last) == 2 and at_least(statistics.mean(last), self.task.solved)
 
     def _on_step(self) -> bool:
         if self.n_calls % self.cfg.eval_after_n_steps:
