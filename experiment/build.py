@@ -3,8 +3,9 @@
 import functools
 import importlib
 import multiprocessing
-import signal
 from collections.abc import Callable, Iterable
+from multiprocessing.process import BaseProcess
+from multiprocessing.util import Finalize
 from typing import Any
 
 import gymnasium as gym
@@ -26,6 +27,8 @@ from interface.instantiation import instantiate, target_of
 from interface.metrics import EVAL_SUCCESS_EVER, EVAL_SUCCESS_RATE
 from interface.parameters import arguments_of, model_nodes
 from interface.resolvers import REPOSITORY
+from util.parent import end_with_parent
+from util.signals import ignore_signals
 
 # Forked before any thread starts, a process is there at once; elsewhere it imports for seconds.
 _START_METHOD = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
@@ -85,8 +88,16 @@ def make_vec_env(
         functools.partial(make, env_cfg, seeds_of_env(index)) for index in range(env_cfg.n_envs)
     ]
     if subprocesses:
-        return RaisesErrors(SubprocVecEnv(makers, start_method=_START_METHOD))  # type: ignore[arg-type]
+        venv = SubprocVecEnv(makers, start_method=_START_METHOD)  # type: ignore[arg-type]
+        # before multiprocessing itself asks them to end, which they ignore, and waits
+        Finalize(venv, _kill, args=(venv.processes,), exitpriority=1)
+        return RaisesErrors(venv)
     return DummyVecEnv(makers)  # type: ignore[arg-type]
+
+
+def _kill(processes: Iterable[BaseProcess]) -> None:
+    for process in processes:
+        process.kill()
 
 
 def _make_monitored(env_cfg: DictConfig, seed_of_episode: SeedOfEpisode) -> gym.Env:
@@ -94,8 +105,10 @@ def _make_monitored(env_cfg: DictConfig, seed_of_episode: SeedOfEpisode) -> gym.
 
 
 def _make_in_subprocess(env_cfg: DictConfig, seed_of_episode: SeedOfEpisode) -> gym.Env:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which closes us
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    ignore_signals()  # they are for the run, which closes us
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None:
+        end_with_parent(parent.pid)
     return SendsErrors(_make_monitored(env_cfg, seed_of_episode))
 
 

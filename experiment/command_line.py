@@ -17,12 +17,12 @@ from experiment.predecessor import todays_spelling
 from interface.errors import UserError, unknown_name
 from interface.passwords import refuse_password
 from interface.resolvers import REPOSITORY, quoted
-from interface.result import Status, TrialResult
+from interface.result import INTERRUPTED_EXIT, Status, TrialResult
 
 CONF = REPOSITORY / "conf"
 
 USER_ERROR_EXIT = 2
-EXIT_CODES = {Status.DIVERGED: 3, Status.INTERRUPTED: 130}
+EXIT_CODES = {Status.DIVERGED: 3, Status.INTERRUPTED: INTERRUPTED_EXIT}
 
 
 def run_command(main: Callable[[], Any], config_name: str) -> None:

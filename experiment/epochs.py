@@ -57,6 +57,7 @@ class EpochEnd:
     :param env: for the evaluations
     :param history: of the run; this object appends to it
     :param stopping: tells whether the run is good enough
+    :param interrupts: signals received
     :param monitor: of a search
     :param tracker: of the run
     :param output: last training metrics
@@ -68,6 +69,7 @@ class EpochEnd:
     env: EvaluationEnv
     history: MetricHistory
     stopping: EarlyStopping
+    interrupts: Interrupts
     monitor: TrialMonitor
     tracker: Tracker
     output: TrackerOutput
@@ -81,30 +83,48 @@ class EpochEnd:
         :return: why the run shall stop, None to go on
         """
         check_weights(model)
-        metrics = summarize(evaluate(model, self.env, self.cfg.n_test_rollouts))
+        n_episodes = self.cfg.n_test_rollouts
+        metrics = summarize(evaluate(model, self.env, n_episodes, on_step=self._hear))
         if isinstance(model, MeasuresEvaluations):
             metrics |= model.evaluation_metrics()
         self.monitor.check_ours()
-        before = self.history.last_epoch
         epoch = Budget.from_config(self.cfg).epoch_at(model.num_timesteps)
+        before = self.history.last_epoch
         self._log(model, epoch, metrics)
-        if self._is_best():
-            self.monitor.check_ours()
-            save_checkpoint(self.run_dir / BEST, model, epoch, resumable=False)
         status = self._judge(epoch, metrics)
         last = status is not None or epoch == self.cfg.n_epochs
 
         def is_due(every: int) -> bool:
             return last or epoch // every > before // every
 
-        if is_due(self.cfg.checkpoint_every_n_epochs):
-            self.monitor.check_ours()
-            save_checkpoint(self.run_dir / LAST, model, epoch, resumable=True)
+        self._save(model, epoch, is_due=is_due(self.cfg.checkpoint_every_n_epochs))
         if self.cfg.render.mode != "none" and is_due(self.cfg.render.every_n_epochs):
             self._render(model, epoch)
         if epoch == self.cfg.n_epochs:
             check_appeared(self.cfg, self.history)
         return status
+
+    def _hear(self) -> None:
+        """Let a signal end an evaluation, which is made again when the run goes on."""
+        if self.interrupts.received is not None:
+            raise StopTrainingError(Status.INTERRUPTED)
+
+    def _save(self, model: BaseAlgorithm, epoch: int, *, is_due: bool) -> None:
+        """
+        Save what belongs together; a kill between two files is mended by ``go_back``.
+
+        Evaluations come first: later ones than the checkpoint's are dropped. The best agent comes
+        last: it is the checkpoint's own if it is missing.
+        """
+        self.monitor.check_ours()
+        self.history.write_csv(self.run_dir / EVALUATIONS)
+        is_best = best_epoch(self.history) == len(self.history.epochs) - 1
+        if is_best or is_due:
+            self.monitor.check_ours()
+            save_checkpoint(self.run_dir / LAST, model, epoch, resumable=True)
+        if is_best:
+            self.monitor.check_ours()
+            save_checkpoint(self.run_dir / BEST, model, epoch, resumable=False)
 
     def _log(self, model: BaseAlgorithm, epoch: int, metrics: dict[str, float]) -> None:
         for key, value in metrics.items():
@@ -113,7 +133,6 @@ class EpochEnd:
         before = self.history.epochs[-1].values if self.history.epochs else {}
         values = {**before, **self.output.latest, **metrics}
         self.history.append(epoch, model.num_timesteps, values)
-        self.history.write_csv(self.run_dir / EVALUATIONS)
         self.progress.on_evaluation(epoch, model.num_timesteps, metrics)
 
     def _judge(self, epoch: int, metrics: dict[str, float]) -> Status | None:
@@ -122,19 +141,25 @@ class EpochEnd:
         reason = self.monitor.report(epoch, metrics)
         return None if reason is None else reason.value
 
-    def _is_best(self) -> bool:
-        """Compare with all earlier epochs: by success, ties by return; an equal one is not new."""
-        ranks = [
-            (epoch.values.get(EVAL_SUCCESS_RATE, 0.0), epoch.values[EVAL_RETURN])
-            for epoch in self.history.epochs
-        ]
-        return len(ranks) == 1 or ranks[-1] > max(ranks[:-1])
-
     def _render(self, model: BaseAlgorithm, epoch: int) -> None:
         seeds = evaluation_seeds(self.cfg.n_test_rollouts)
         film = render_episodes(model, self.cfg, seeds, self.run_dir / FILMS, f"epoch_{epoch}")
         if film is not None:
             self.tracker.log_artifact(film, FILMS)
+
+
+def best_epoch(history: MetricHistory) -> int | None:
+    """
+    Find the best of all epochs: by success, ties by return; an equal one does not replace it.
+
+    :param history: of the run
+    :return: its index, None if there is none
+    """
+    ranks = [
+        (epoch.values.get(EVAL_SUCCESS_RATE, 0.0), epoch.values[EVAL_RETURN])
+        for epoch in history.epochs
+    ]
+    return ranks.index(max(ranks)) if ranks else None
 
 
 class EpochCallback(BaseCallback):
@@ -145,6 +170,7 @@ class EpochCallback(BaseCallback):
     :param end_epoch: returns why to stop, None to go on
     :param interrupts: signals received
     :param on_step: called with the number of steps after each
+    :param evaluated_step: of the last evaluation before, 0 if there was none
     """
 
     def __init__(
@@ -153,19 +179,19 @@ class EpochCallback(BaseCallback):
         end_epoch: Callable[[BaseAlgorithm], Status | None],
         interrupts: Interrupts,
         on_step: Callable[[int], None],
+        evaluated_step: int = 0,
     ) -> None:
         super().__init__()
         self._n_steps = n_steps
         self._end_epoch = end_epoch
         self._interrupts = interrupts
         self._report_step = on_step
-        self._next_step = n_steps
+        self._next_step = (evaluated_step // n_steps + 1) * n_steps
         self._rollout_start = 0
         self._is_said = False
 
     def _on_training_start(self) -> None:
         self._rollout_start = self.model.num_timesteps
-        self._next_step = (self._rollout_start // self._n_steps + 1) * self._n_steps
         self._say_what_is_late(rollout_steps(self.model))
 
     def _on_rollout_start(self) -> None:

@@ -75,6 +75,7 @@ def evaluate(
     env: EvaluationEnv,
     n_episodes: int,
     policy: PolicyPredictor | None = None,
+    on_step: Callable[[], None] = lambda: None,
 ) -> list[Episode]:
     """
     Play deterministic episodes, the first of the list first.
@@ -83,13 +84,21 @@ def evaluate(
     :param env: where to play
     :param n_episodes: how many, at least 1
     :param policy: acts in the model's place, e.g. to watch it
+    :param on_step: called after each step; may raise to end the evaluation
     """
     statistics = model.get_vec_normalize_env()
     if isinstance(env.venv, VecNormalize) and statistics not in (None, env.venv):
         env.venv.obs_rms = copy.deepcopy(statistics.obs_rms)
     env.recorder.episodes.clear()
     env.recorder.set_wrapper_attr("next_episode", 0)
-    evaluate_policy(policy or model, env.venv, n_episodes, deterministic=True, warn=False)
+    evaluate_policy(
+        policy or model,
+        env.venv,
+        n_episodes,
+        deterministic=True,
+        callback=lambda *_: on_step(),
+        warn=False,
+    )
     return env.recorder.episodes[:n_episodes]
 
 

@@ -39,6 +39,11 @@ class MetricHistory:
         """The number of the last epoch, 0 before the first."""
         return self.epochs[-1].epoch if self.epochs else 0
 
+    @property
+    def last_step(self) -> int:
+        """Environment steps at the last epoch, 0 before the first."""
+        return self.epochs[-1].step if self.epochs else 0
+
     def append(self, epoch: int, step: int, values: Mapping[str, float]) -> None:
         """
         Add an epoch.

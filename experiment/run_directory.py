@@ -138,14 +138,17 @@ def write_config(cfg: DictConfig, run_dir: Path) -> None:
 @contextmanager
 def discarded_if_refused(run_dir: Path) -> Iterator[None]:
     """
-    Remove the folder that Hydra made if the run fails before it wrote its config.
+    Remove the folder that Hydra made if the run fails before it has begun.
 
     :param run_dir: folder of the run
     """
+    if (run_dir / CONFIG).exists():
+        yield
+        return
     try:
         yield
     except BaseException:
-        if not (run_dir / CONFIG).exists():
+        if not any((run_dir / name).exists() for name in (PROVENANCE, RUN_ID)):
             shutil.rmtree(run_dir, ignore_errors=True)
         raise
 

@@ -5,7 +5,7 @@ import shlex
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,8 +85,7 @@ def tracked(
         if _is_lost(monitor, error):
             tracker.abandon()
             raise TrialLostError from error
-        (run_dir / _TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
-        tracker.log_artifact(run_dir / _TRACEBACK)
+        _keep_traceback(tracker, run_dir)
         tracker.close("failed")
         raise
     for name in (CONFIG, EVALUATIONS, RESULT, BEST, LOG):
@@ -95,6 +94,12 @@ def tracked(
     if end.status is not None:
         tracker.set_tags({"status": end.status.value})
     tracker.close("interrupted" if end.status is Status.INTERRUPTED else "finished")
+
+
+def _keep_traceback(tracker: Tracker, run_dir: Path) -> None:
+    with suppress(OSError):  # the reason may be a full disk
+        (run_dir / _TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
+        tracker.log_artifact(run_dir / _TRACEBACK)
 
 
 def _is_lost(monitor: TrialMonitor, error: BaseException) -> bool:

@@ -11,6 +11,7 @@ from hydra.utils import UNSAFE_DISABLE_EXECUTION_CHECKS  # noqa: E402
 from omegaconf import DictConfig  # noqa: E402
 
 from experiment.command_line import end_single_run, run_command  # noqa: E402
+from experiment.interrupts import end_at_once_on_signals  # noqa: E402
 from interface.result import TrialResult  # noqa: E402
 
 
@@ -28,4 +29,5 @@ def main(cfg: DictConfig) -> TrialResult:
 
 
 if __name__ == "__main__":
+    end_at_once_on_signals()
     run_command(main, "main")

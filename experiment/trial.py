@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,18 +26,19 @@ from experiment.build import (
 )
 from experiment.checkpoint import load_model, load_normalization, read_meta, save_checkpoint
 from experiment.columns import check_columns
+from experiment.continuation import go_back, has_checkpoint, history_until
 from experiment.divergence import DivergedError, diverged_weights
 from experiment.early_stopping import EarlyStopping
-from experiment.epochs import EpochCallback, EpochEnd, StopTrainingError
+from experiment.epochs import EpochCallback, EpochEnd, StopTrainingError, best_epoch
 from experiment.evaluation import EvaluationEnv, make_evaluation_env
 from experiment.interrupts import Interrupts, caught_interrupts
-from experiment.metric_history import MetricHistory, read_csv
+from experiment.metric_history import MetricHistory
 from experiment.metric_logging import TrackerOutput, make_logger
 from experiment.progress import RunProgress
 from experiment.rendering import check_mode
 from experiment.report import log_start, log_summary, write_result
 from experiment.resources import available_cores, resolved, resources_of
-from experiment.run_directory import EVALUATIONS, discarded_if_refused, write_config
+from experiment.run_directory import discarded_if_refused, write_config
 from experiment.score import WORST_SCORE, scores
 from experiment.tracked import tracked
 from experiment.tracking import Tracker
@@ -64,35 +66,48 @@ def run_trial(cfg: DictConfig) -> TrialResult:
     """
     start = time.monotonic()
     run_dir = Path(HydraConfig.get().runtime.output_dir)
-    with discarded_if_refused(run_dir):
+    with caught_interrupts() as interrupts, discarded_if_refused(run_dir):
         check_config(cfg)
         cfg = with_resources(cfg)
         monitor: TrialMonitor = instantiate(cfg.trial_monitor)
-        parts = build_parts(cfg)
-        check_columns(cfg, parts.model)
-        tracker: Tracker = instantiate(cfg.tracking)
-        try:
-            monitor.check_ours()
-            with tracked(tracker, monitor, cfg, run_dir, parts.model) as end:
-                write_config(cfg, run_dir)
-                log_start(cfg, run_dir, parts.model)
-                with caught_interrupts() as interrupts:
-                    status = train(cfg, run_dir, parts, tracker, monitor, interrupts)
-                result = TrialResult(
-                    scores=scores(cfg, parts.history, status),
-                    status=status,
-                    n_epochs=parts.history.last_epoch,
-                    n_steps=parts.model.num_timesteps,
-                    run_id=tracker.run_id,
-                )
-                monitor.check_ours()
-                write_result(run_dir, result, parts.model, time.monotonic() - start)
-                end.status = status
-        except TrialLostError:
-            parts.close()
-            return _lost(parts)
-        log_summary(cfg, run_dir, result, parts.history, tracker, time.monotonic() - start)
-    parts.close()
+        with closing(build_parts(cfg)) as parts:
+            check_columns(cfg, parts.model)
+            tracker: Tracker = instantiate(cfg.tracking)
+            try:
+                result = _train_tracked(cfg, run_dir, parts, tracker, monitor, interrupts, start)
+            except TrialLostError:
+                return _lost(parts)
+            log_summary(cfg, run_dir, result, parts.history, tracker, time.monotonic() - start)
+    return result
+
+
+def _train_tracked(
+    cfg: DictConfig,
+    run_dir: Path,
+    parts: "Parts",
+    tracker: Tracker,
+    monitor: TrialMonitor,
+    interrupts: Interrupts,
+    start: float,
+) -> TrialResult:
+    """Train, keep the result, and tell the tracker how the run ended."""
+    monitor.check_ours()
+    write_config(cfg, run_dir)
+    with tracked(tracker, monitor, cfg, run_dir, parts.model) as end:
+        if cfg.restore is not None:
+            go_back(run_dir, parts.model, parts.history, best_epoch(parts.history))
+        log_start(cfg, run_dir, parts.model)
+        status = train(cfg, run_dir, parts, tracker, monitor, interrupts)
+        result = TrialResult(
+            scores=scores(cfg, parts.history, status),
+            status=status,
+            n_epochs=parts.history.last_epoch,
+            n_steps=parts.model.num_timesteps,
+            run_id=tracker.run_id,
+        )
+        monitor.check_ours()
+        write_result(run_dir, result, parts.model, time.monotonic() - start)
+        end.status = status
     return result
 
 
@@ -173,11 +188,12 @@ def build_parts(cfg: DictConfig) -> Parts:
         subprocesses=cfg.env.subprocesses or cfg.overlap,
     )
     test_env = make_evaluation_env(cfg, evaluation_seeds(cfg.n_test_rollouts))
-    restored = cfg.restore is not None
+    restored = cfg.restore is not None and has_checkpoint(Path(cfg.restore))
     model = restore_model(cfg, venv) if restored else make_model(cfg, normalized(cfg, venv))
     if isinstance(model, RewardsGoals) and has_goals(test_env.venv.observation_space):
         model.set_reward_function(test_env.recorder.get_wrapper_attr("compute_reward"))
-    history = read_csv(Path(cfg.restore) / EVALUATIONS) if restored else MetricHistory()
+    step = model.num_timesteps
+    history = history_until(Path(cfg.restore), step) if restored else MetricHistory()
     return Parts(model, test_env, history)
 
 
@@ -221,24 +237,27 @@ def train(
     first_step = model.num_timesteps
     total_steps = Budget.from_config(cfg).n_steps
     output = TrackerOutput(tracker)
-    logger = make_logger(
-        run_dir, output, monitor.check_ours, tensorboard=cfg.tensorboard, step=first_step
+    ask = monitor.check_ours
+    model.set_logger(
+        make_logger(run_dir, output, ask, tensorboard=cfg.tensorboard, step=first_step)
     )
-    model.set_logger(logger)
-    alone = HydraConfig.get().mode != RunMode.MULTIRUN
-    progress = RunProgress(total_steps, first_step, cfg.n_epochs, visible=alone)
+    progress = RunProgress(total_steps, first_step, cfg.n_epochs, visible=_is_alone())
     end_epoch = EpochEnd(
         cfg=cfg,
         run_dir=run_dir,
         env=parts.test_env,
         history=parts.history,
         stopping=EarlyStopping.from_config(cfg),
+        interrupts=interrupts,
         monitor=monitor,
         tracker=tracker,
         output=output,
         progress=progress,
     )
-    callback = EpochCallback(cfg.eval_after_n_steps, end_epoch, interrupts, progress.on_step)
+    done = parts.history.last_step
+    callback = EpochCallback(cfg.eval_after_n_steps, end_epoch, interrupts, progress.on_step, done)
+    if 0 < first_step == done and end_epoch.stopping.reached(parts.history):
+        return Status.SUCCESS  # and was killed before it could say so
     with progress.shown():
         status = learn(model, total_steps - first_step, callback, cfg.log_interval)
     if status is Status.INTERRUPTED:
@@ -246,6 +265,10 @@ def train(
         save_checkpoint(run_dir / LAST, model, parts.history.last_epoch, resumable=True)
     model.logger.close()
     return status
+
+
+def _is_alone() -> bool:
+    return HydraConfig.get().mode != RunMode.MULTIRUN
 
 
 def learn(model: BaseAlgorithm, n_steps: int, callback: EpochCallback, log_interval: int) -> Status:
@@ -257,10 +280,12 @@ def learn(model: BaseAlgorithm, n_steps: int, callback: EpochCallback, log_inter
     :param callback: ends the epochs
     :param log_interval: episodes between two lines of training metrics
     """
-    if n_steps <= 0:
-        return Status.FINISHED
     try:
-        model.learn(n_steps, callback, log_interval, reset_num_timesteps=False)
+        if n_steps > 0:
+            model.learn(n_steps, callback, log_interval, reset_num_timesteps=False)
+        else:
+            callback.init_callback(model)
+            callback.on_training_end()
     except StopTrainingError as stop:
         return stop.status
     except DivergedError as error:

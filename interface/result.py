@@ -21,6 +21,10 @@ class Status(Enum):
     """Stopped by a signal; ``restore`` goes on."""
 
 
+INTERRUPTED_EXIT = 130
+"""Exit code of a command that a signal ended in order."""
+
+
 @dataclass(frozen=True)
 class TrialResult:
     """

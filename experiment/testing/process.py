@@ -1,6 +1,5 @@
 """One job as processes of this host: start, watch, end, and say how it ended."""
 
-import ctypes
 import json
 import os
 import shutil
@@ -15,9 +14,9 @@ from experiment.testing.matrix import Job, Outcome
 from interface.resolvers import REPOSITORY
 from interface.run_files import LAST
 from util.atomic_write import atomic_write_text
+from util.parent import end_with_parent
 from util.slots import Slot
 
-_PR_SET_PDEATHSIG = 1
 _GRACE_SECONDS = 30.0
 
 
@@ -123,11 +122,10 @@ def _signal_group(process: "subprocess.Popen[bytes]", number: int) -> None:
 
 def _ends_with_its_parent(pin: Callable[[], None]) -> Callable[[], None]:
     """Pin the child, and on Linux have it end in order should the matrix be killed."""
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    matrix = os.getpid()
 
     def prepare() -> None:
         pin()
-        if libc is not None:
-            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        end_with_parent(matrix, signal.SIGTERM)
 
     return prepare

@@ -2,12 +2,11 @@
 
 import contextlib
 import fcntl
-import signal
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 
 from hydra_plugins.early_stop_tpe_sweeper._sweep import Sweep
+from util.signals import handled_signals
 
 STOP_FILE = "delete_me_to_stop_hyperopt"
 
@@ -40,20 +39,15 @@ def stop_file(sweep_dir: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def interrupts(sweep: Sweep) -> Iterator[None]:
     """
-    Let the first SIGINT or SIGTERM end the sweep in order, the second one at once.
+    Let the first SIGINT, SIGTERM or SIGHUP end the sweep in order, the second one at once.
 
     :param sweep: running
     """
 
-    def handle(number: int, frame: FrameType | None) -> None:
+    def handle(name: str) -> None:
         if sweep.interrupted:
             raise KeyboardInterrupt
         sweep.interrupted = True
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, handle) for number in numbers]
-    try:
+    with handled_signals(handle):
         yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
