@@ -9,7 +9,7 @@ import numpy as np
 SeedOfEpisode = Callable[[int], int]
 
 # The streams never share a seed: test goals are neither those of training nor of evaluation.
-_TRAINING, _EVALUATION, _TEST = range(3)
+_TRAINING, _EVALUATION, _TEST, _OWN_EVALUATION = range(4)
 
 
 def training_seeds(seed: int, env_index: int = 0) -> SeedOfEpisode:
@@ -22,13 +22,15 @@ def training_seeds(seed: int, env_index: int = 0) -> SeedOfEpisode:
     return lambda episode: _hash(_TRAINING, seed, env_index, episode)
 
 
-def evaluation_seeds(n_episodes: int) -> SeedOfEpisode:
+def evaluation_seeds(n_episodes: int, stream: int = 0) -> SeedOfEpisode:
     """
-    Make the seeds of the evaluations during training: the same list for every run.
+    Make the seeds of the evaluations during training.
 
     :param n_episodes: length of the list; after it, the list starts again
+    :param stream: 0 is the list that all runs share; any other number has a list of its own
     """
-    return lambda episode: _hash(_EVALUATION, episode % n_episodes)
+    kind = (_OWN_EVALUATION, stream) if stream else (_EVALUATION,)
+    return lambda episode: _hash(*kind, episode % n_episodes)
 
 
 def final_test_seeds(n_episodes: int) -> SeedOfEpisode:

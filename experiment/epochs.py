@@ -142,7 +142,7 @@ class EpochEnd:
         return None if reason is None else reason.value
 
     def _render(self, model: BaseAlgorithm, epoch: int) -> None:
-        seeds = evaluation_seeds(self.cfg.n_test_rollouts)
+        seeds = evaluation_seeds(self.cfg.n_test_rollouts, self.cfg.test_goals)
         film = render_episodes(model, self.cfg, seeds, self.run_dir / FILMS, f"epoch_{epoch}")
         if film is not None:
             self.tracker.log_artifact(film, FILMS)

@@ -187,7 +187,8 @@ def build_parts(cfg: DictConfig) -> Parts:
         lambda index: training_seeds(cfg.seed, index),
         subprocesses=cfg.env.subprocesses or cfg.overlap,
     )
-    test_env = make_evaluation_env(cfg, evaluation_seeds(cfg.n_test_rollouts))
+    goals = evaluation_seeds(cfg.n_test_rollouts, cfg.test_goals)
+    test_env = make_evaluation_env(cfg, goals)
     restored = cfg.restore is not None and has_checkpoint(Path(cfg.restore))
     model = restore_model(cfg, venv) if restored else make_model(cfg, normalized(cfg, venv))
     if isinstance(model, RewardsGoals) and has_goals(test_env.venv.observation_space):

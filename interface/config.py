@@ -16,6 +16,8 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from interface.errors import UserError
 
+LARGEST_SEED = 2**32 - 1  # of numpy
+
 
 class Direction(Enum):
     """Whether more or less of a metric is better."""
@@ -104,6 +106,8 @@ class MainConfig:
     n_epochs: int = MISSING
     eval_after_n_steps: int = MISSING
     n_test_rollouts: int = MISSING
+    # runs of before this key used the shared list
+    test_goals: int = 0
     early_stop_data_column: str = MISSING
     early_stop_threshold: float = MISSING
     early_stop_last_n: int = MISSING
@@ -132,6 +136,10 @@ def _more_than(bound: float) -> tuple[Callable[[Any], bool], str]:
     return (lambda value: value is None or value > bound), f"more than {bound}"
 
 
+def _between(low: float, high: float) -> tuple[Callable[[Any], bool], str]:
+    return (lambda value: value is None or low <= value <= high), f"from {low} to {high}"
+
+
 _RANGES = {
     "env.n_envs": _at_least(1),
     "env.max_episode_steps": _at_least(1),
@@ -141,11 +149,12 @@ _RANGES = {
     "render.n_episodes": _at_least(1),
     "render.width": _at_least(240),  # the names of the strip below take 170
     "render.height": _at_least(16),
-    "seed": _at_least(0),
+    "seed": _between(0, LARGEST_SEED),
     "n_parallel_runs": _at_least(1),
     "n_epochs": _at_least(1),
     "eval_after_n_steps": _at_least(1),
     "n_test_rollouts": _at_least(1),
+    "test_goals": _at_least(0),
     "early_stop_last_n": _at_least(1),
     "checkpoint_every_n_epochs": _at_least(1),
     "log_interval": _at_least(1),

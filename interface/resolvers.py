@@ -39,7 +39,9 @@ def quoted(value: str) -> str:
 
     :param value: any text
     """
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    # a backslash is an escape only before a quote, and there each one counts
+    escaped = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), value)
+    return f"'{escaped}'"
 
 
 def register_resolvers() -> None:

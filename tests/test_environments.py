@@ -139,7 +139,8 @@ def test_streams_of_seeds_do_not_meet():
     streams = [training_seeds(0), training_seeds(0, 1), training_seeds(1)]
     seeds = [stream(i) for stream in streams for i in range(n)]
     seeds += [stream(n)(i) for stream in (evaluation_seeds, final_test_seeds) for i in range(n)]
-    assert len(set(seeds)) == 5 * n
+    seeds += [evaluation_seeds(n, stream)(i) for stream in (1, 2, n, 2**32) for i in range(n)]
+    assert len(set(seeds)) == 9 * n
     assert evaluation_seeds(n)(0) == evaluation_seeds(n)(n)
 
 

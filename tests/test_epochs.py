@@ -150,7 +150,7 @@ def test_what_runs_return_and_what_the_study_holds_must_agree(criterion, directi
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_caps_and_pruning_go_by_the_direction_of_the_score(direction: str):
     base = OmegaConf.create({"hyperopt_criterion": "x", "hyperopt_direction": direction})
-    keys = "epoch_factor warm_up no_sign_of_life no_sign_of_life_after pruner".split()
+    keys = ["epoch_factor", "warm_up", "no_sign_of_life", "no_sign_of_life_after", "pruner"]
     keys += ["min_trials_per_param", "max_trials_per_param"]
     settings = {"direction": "maximize", **dict.fromkeys(keys, 1)}
     found = monitor_settings(base, settings)

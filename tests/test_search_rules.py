@@ -23,6 +23,7 @@ from hydra_plugins.early_stop_tpe_sweeper._rules import (
 )
 from hydra_plugins.early_stop_tpe_sweeper._search_space import (
     configured_space,
+    fitting,
     parse,
     remarks,
     values_in,
@@ -192,7 +193,9 @@ def test_the_default_space_follows_the_layers():
 def test_the_defaults_are_found_in_the_space():
     space = parse({"a": "interval(0.0,1.0)", "b": "choice([64,64],[8])", "c": "choice(1,2)"}, [])
     config = OmegaConf.create({"a": 2, "b": [64, 64], "c": 7})
-    assert values_in(config, space) == {"a": 2.0, "b": "[64,64]"}
+    params, others = fitting(values_in(config, space), space)
+    assert params == {"b": "[64,64]"}
+    assert others == {"a": "a=2 is not in 0.0 to 1.0", "c": "c=7 is not in 1, 2"}
 
 
 @pytest.mark.parametrize(
@@ -229,6 +232,7 @@ def test_settings_out_of_range(change, message):
         "n_jobs": 1,
         "min_trials_per_param": 3,
         "max_trials_per_param": 4,
+        "n_verification_rollouts": 100,
         "warm_up": 0.2,
         "no_sign_of_life_after": 0.5,
         "max_failure_rate": 0.1,

@@ -3,6 +3,7 @@
 import logging
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +16,24 @@ from hydra_plugins.early_stop_tpe_sweeper._executor import LauncherExecutor
 from hydra_plugins.early_stop_tpe_sweeper._founding import enqueue, found, is_founded, join
 from hydra_plugins.early_stop_tpe_sweeper._jobs import JobMaker, given_value
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
+from hydra_plugins.early_stop_tpe_sweeper._no_repeats import NoRepeats
 from hydra_plugins.early_stop_tpe_sweeper._plan import show_plan
 from hydra_plugins.early_stop_tpe_sweeper._report import write_report
+from hydra_plugins.early_stop_tpe_sweeper._reserved import check_searchable
 from hydra_plugins.early_stop_tpe_sweeper._rules import Race
 from hydra_plugins.early_stop_tpe_sweeper._search_space import (
     SearchSpace,
     configured_space,
     parse,
     remarks,
-    values_in,
 )
 from hydra_plugins.early_stop_tpe_sweeper._settings import check_settings, directions_of
 from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage
 from hydra_plugins.early_stop_tpe_sweeper._sweep import End
-from hydra_plugins.early_stop_tpe_sweeper._warm_start import configurations_of
+from hydra_plugins.early_stop_tpe_sweeper._tuned import preset_values
+from hydra_plugins.early_stop_tpe_sweeper._warm_start import configurations_of, known_configurations
 from hydra_plugins.early_stop_tpe_sweeper._work import runs_per_host, work, workers_of
-from interface.config import Direction
+from interface.config import Direction, MainConfig, check_ranges
 from interface.errors import UserError
 from interface.instantiation import instantiate
 from interface.objective import criteria
@@ -65,18 +68,22 @@ def run_sweep(
     if settings["plan"]:
         show_plan(context, task_function, config, space, settings, race)
         return
+    preset = preset_values(context.config_loader, config, space, base)
+    warm = configurations_of(settings["warm_start"], space) if settings["warm_start"] else []
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=task_function, config=config
     )
     ledger = open_ledger(settings, space)
     seed = joined(ledger, context, config, space, settings, base, arguments)
+    for params in warm:
+        enqueue(ledger.screening, params, "warm start")
     n_workers = workers_of(launcher, settings["n_jobs"])
     n_runs = runs_per_host(launcher, n_workers)
     make_job = JobMaker(context.config_loader, config, space, seed, ledger.commit, n_runs)
     sweep_dir = Path(config.hydra.sweep.dir)
     with LauncherExecutor(launcher, n_workers) as executor:
         end, idle_share = work(executor, n_workers, make_job, ledger, race, settings, sweep_dir)
-    write_report(sweep_dir, ledger, race, space, idle_share, end, base)
+    write_report(sweep_dir, ledger, race, space, idle_share, end, base, preset)
     _raise_if_failed(end, ledger)
 
 
@@ -96,8 +103,13 @@ def checked_space(
     :return: the space, and the config that trials start from
     """
     space = parse(configured_space(config, params, arguments), arguments)
+    options = context.config_loader.get_group_options
+    space = replace(space, groups=frozenset(filter(options, space.distributions)))
     base = context.config_loader.load_sweep_config(config, space.fixed)
+    check_searchable(space.distributions, base)
     check_composes(context, config, space)
+    if OmegaConf.get_type(base) is MainConfig:
+        check_ranges(base)
     for remark in remarks(space, base):
         log.warning("%s", remark)
     return space, base
@@ -127,13 +139,9 @@ def joined(
     """
     study = ledger.screening
     if ledger.is_founder or not is_founded(study, settings["heartbeat_timeout_seconds"]):
-        known = known_configurations(context, config, space)
+        known = known_configurations(context.config_loader, config, space)
         found(study, space.distributions, _seed(arguments), ledger.commit, known)
-    seed = join(study, space.distributions, monitor_settings(base, settings), ledger.commit)
-    if settings["warm_start"]:
-        for params in configurations_of(settings["warm_start"], space):
-            enqueue(study, params, "warm start")
-    return seed
+    return join(study, space.distributions, monitor_settings(base, settings), ledger.commit)
 
 
 def open_ledger(settings: Mapping[str, Any], space: SearchSpace) -> Ledger:
@@ -180,7 +188,7 @@ def make_sampler(sampler: Any, space: SearchSpace) -> optuna.samplers.BaseSample
     """
     sampler = instantiate(sampler)
     if isinstance(sampler, optuna.samplers.BaseSampler):
-        return sampler
+        return NoRepeats(sampler, space.distributions)
     from hydra_plugins.hydra_optuna_sweeper._impl import OptunaSweeperImpl
 
     to_choices = OptunaSweeperImpl._to_grid_sampler_choices
@@ -235,25 +243,6 @@ def check_objectives(base: DictConfig, directions: Sequence[str]) -> None:
 
 def _bare(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"[{','.join(names)}]"
-
-
-def known_configurations(
-    context: HydraContext, config: DictConfig, space: SearchSpace
-) -> list[tuple[dict[str, Any], str]]:
-    """
-    Read the defaults and the preset, which a new study tries first.
-
-    :param context: of Hydra
-    :param config: of the sweep
-    :param space: to search
-    :return: each with where it comes from
-    """
-    load = context.config_loader.load_sweep_config
-    chosen = values_in(load(config, space.fixed), space)
-    if "preset" not in config.hydra.runtime.choices:
-        return [(chosen, "default")]
-    plain = values_in(load(config, [*space.fixed, "preset=none"]), space)
-    return [(plain, "default"), (chosen, "preset")]
 
 
 def _raise_if_failed(end: End, ledger: Ledger) -> None:

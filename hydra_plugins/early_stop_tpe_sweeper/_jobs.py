@@ -12,6 +12,7 @@ from optuna.trial import Trial
 from hydra_plugins.early_stop_tpe_sweeper._executor import Job
 from hydra_plugins.early_stop_tpe_sweeper._records import CANDIDATE, RUN
 from hydra_plugins.early_stop_tpe_sweeper._search_space import SearchSpace
+from interface.config import LARGEST_SEED
 from interface.resolvers import quoted
 from interface.run_files import CONFIG, LAST
 
@@ -66,7 +67,7 @@ class JobMaker:
             self._composed.update(chosen)
 
     def _run_overrides(self, trial: Trial, *, is_fresh: bool) -> list[str]:
-        seed = self.seed + (1 + trial.number if is_fresh else 0)
+        seed = (self.seed + (1 + trial.number if is_fresh else 0)) % (LARGEST_SEED + 1)
         subdir = f"fresh/{trial.user_attrs[CANDIDATE]}-s{seed}" if is_fresh else str(trial.number)
         folder = Path(self.config.hydra.sweep.dir) / subdir
         wanted = [f"hydra.sweep.subdir={subdir}"]
@@ -75,6 +76,8 @@ class JobMaker:
             wanted.append(f"seed={seed}")
             run["seed"] = seed
         trial.set_user_attr(RUN, run)
+        if is_fresh:
+            wanted += self._fresh_goals(seed)
         if "n_parallel_runs" in self.config:
             wanted.append(f"n_parallel_runs={self.n_runs_per_host}")
         if "trial_monitor" in self.config:
@@ -83,6 +86,12 @@ class JobMaker:
         if "restore" in self.config and (folder / LAST).exists() and (folder / CONFIG).exists():
             wanted.append(f"restore={quoted(str(folder))}")
         return wanted
+
+    def _fresh_goals(self, seed: int) -> list[str]:
+        """Let a run be judged by goals that neither screening nor any other run has seen."""
+        n_rollouts = self.config.hydra.sweeper.n_verification_rollouts
+        wanted = {"test_goals": seed + 1, "n_test_rollouts": n_rollouts}
+        return [f"{key}={value}" for key, value in wanted.items() if key in self.config]
 
     def _monitor_overrides(self, trial: Trial, *, is_fresh: bool) -> list[str]:
         sweeper = self.config.hydra.sweeper

@@ -1,9 +1,7 @@
 """What a sweep leaves: results for programs, a preset for the next run, a report for people."""
 
-import datetime
 import logging
-import shlex
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from hydra_plugins.early_stop_tpe_sweeper._rules import Candidate, Race, Verdict
 from hydra_plugins.early_stop_tpe_sweeper._search_space import SearchSpace
 from hydra_plugins.early_stop_tpe_sweeper._sweep import End
 from hydra_plugins.early_stop_tpe_sweeper._table import params_text
+from hydra_plugins.early_stop_tpe_sweeper._tuned import TUNED, command, header, tuned, use
 from interface.config import Direction
 from interface.objective import criteria
 from util.atomic_write import atomic_write_text
@@ -25,7 +24,7 @@ from util.statistics import bootstrap_interval, interquartile_mean
 
 log = logging.getLogger(__name__)
 
-RESULTS, TUNED, REPORT = "optimization_results.yaml", "tuned.yaml", "report.md"
+RESULTS, REPORT = "optimization_results.yaml", "report.md"
 _N_BEST = 5
 
 
@@ -37,6 +36,7 @@ def write_report(
     idle_share: float,
     end: End,
     config: DictConfig,
+    preset: Mapping[str, Any],
 ) -> None:
     """
     Write all that a sweep leaves, and say where.
@@ -48,13 +48,16 @@ def write_report(
     :param idle_share: of the workers while trials remained
     :param end: why the sweep ended
     :param config: of a trial
+    :param preset: what the preset changed that the search began with
     """
     winner = winner_of(ledger, race)
     log.info("the sweep ended: %s; workers were idle %.1f %%", end.value, 100 * idle_share)
     OmegaConf.save(OmegaConf.create(results(ledger, race, winner)), sweep_dir / RESULTS)
     written = [RESULTS]
     if winner is not None:
-        atomic_write_text(sweep_dir / TUNED, tuned(ledger, race, winner, space, config))
+        params = ledger.trials[winner.number].params
+        text = header(_about(ledger, race, winner)) + tuned(params, space, config, preset)
+        atomic_write_text(sweep_dir / TUNED, text)
         written.append(TUNED)
     if len(ledger.screening.directions) == 1:
         text = report(ledger, race, idle_share, end, config)
@@ -64,7 +67,7 @@ def write_report(
     if winner is not None:
         verified = race.verdict(winner) is Verdict.VERIFIED
         log.info("%s: trial %d", "verified" if verified else "best, NOT verified", winner.number)
-        log.info("use it: preset=%s", sweep_dir / TUNED)
+        log.info("use it: %s", use(sweep_dir / TUNED, space, config))
 
 
 def winner_of(ledger: Ledger, race: Race) -> Candidate | None:
@@ -77,6 +80,15 @@ def winner_of(ledger: Ledger, race: Race) -> Candidate | None:
     candidates = ledger.candidates()
     standing = [one for one in candidates if race.verdict(one) is not Verdict.REFUTED]
     return race.best(candidates) or max(standing, key=lambda one: one.score, default=None)
+
+
+def _about(ledger: Ledger, race: Race, winner: Candidate) -> str:
+    n_reached = sum(run.reached for run in winner.fresh)
+    return (
+        f"Trial {winner.number} of the study {ledger.screening.study_name}: "
+        f"{race.verdict(winner).value}, {n_reached} of {len(winner.fresh)} fresh seeds reached the "
+        f"target."
+    )
 
 
 def results(ledger: Ledger, race: Race, winner: Candidate | None) -> dict[str, Any]:
@@ -108,34 +120,6 @@ def results(ledger: Ledger, race: Race, winner: Candidate | None) -> dict[str, A
     }
 
 
-def tuned(
-    ledger: Ledger, race: Race, winner: Candidate, space: SearchSpace, config: DictConfig
-) -> str:
-    """
-    Write the winner as a preset.
-
-    :param ledger: books trials
-    :param race: tells contenders' verdicts
-    :param winner: the configuration to use
-    :param space: what was searched
-    :param config: of a trial
-    """
-    n_reached = sum(run.reached for run in winner.fresh)
-    content = OmegaConf.create()
-    for key in ("n_epochs", "eval_after_n_steps"):
-        if key in config:
-            content[key] = config[key]
-    for key, value in ledger.trials[winner.number].params.items():
-        parsed = OmegaConf.create(f"value: {value}")["value"] if isinstance(value, str) else value  # type: ignore[index]
-        OmegaConf.update(content, key, parsed, force_add=True)
-    return (
-        "# @package _global_\n"
-        f"# Trial {winner.number} of the study {ledger.screening.study_name}: "
-        f"{race.verdict(winner).value}, {n_reached} of {len(winner.fresh)} fresh seeds reached the "
-        f"target.\n# {datetime.date.today()}, {_command()}\n" + OmegaConf.to_yaml(content)
-    )
-
-
 def report(ledger: Ledger, race: Race, idle_share: float, end: End, config: DictConfig) -> str:
     """
     Write the report.
@@ -154,7 +138,7 @@ def report(ledger: Ledger, race: Race, idle_share: float, end: End, config: Dict
     lines = [
         f"# Study {ledger.screening.study_name}",
         "",
-        f"`{_command()}`",
+        f"`{command()}`",
         "",
         f"It ended: {end.value}. {_counts(trials)}. "
         f"Screening took {spent} epochs of {n_finished * budget} (early stopping, cap and pruning "
@@ -162,7 +146,7 @@ def report(ledger: Ledger, race: Race, idle_share: float, end: End, config: Dict
         f"Workers were idle {idle_share:.1%} of the time while trials remained.",
         "",
         f"A configuration is verified when {race.n_needed} of at most {race.n_allowed} runs on "
-        f"fresh seeds reach the target. {score_rule(config)}",
+        f"fresh seeds reach the target{_goals(config)}. {score_rule(config)}",
         "",
         "| trial | | screening | fresh seeds | score on fresh seeds: IQM [95 %] | parameters |",
         "|---|---|---|---|---|---|",
@@ -193,8 +177,12 @@ def score_rule(config: DictConfig) -> str:
     return f"The score is 2 - steps/budget for a run that reached it, else less than 1: {mean}."
 
 
-def _command() -> str:
-    return shlex.join(["python", "experiment/" + Path(sys.argv[0]).name, *sys.argv[1:]])
+def _goals(config: DictConfig) -> str:
+    """Say what the runs on fresh seeds are tested on."""
+    if "test_goals" not in config:
+        return ""
+    n_rollouts = config.hydra.sweeper.n_verification_rollouts
+    return f", each tested on {n_rollouts} goals of its own, which screening never saw"
 
 
 def _counts(trials: list[FrozenTrial]) -> str:

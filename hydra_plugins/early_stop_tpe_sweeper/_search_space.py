@@ -1,11 +1,13 @@
 """What is searched: parsed as hydra-optuna-sweeper does, then judged before the first trial."""
 
+import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
 from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import (
@@ -17,9 +19,11 @@ from optuna.distributions import (
 
 from interface.errors import UserError
 from interface.parameters import selected_learners
+from interface.resolvers import quoted
 
 _DISCOUNTS = re.compile(r"(^|\.)gamma$")
 _WIDE = 100
+_MISSING = object()
 
 
 @dataclass(frozen=True)
@@ -29,10 +33,14 @@ class SearchSpace:
 
     :param distributions: by config key
     :param fixed: the other overrides, which every trial gets
+    :param prefixes: ``+`` or ``++`` of keys that the config lacks, by config key
+    :param groups: those of the keys that are config groups
     """
 
     distributions: dict[str, BaseDistribution]
     fixed: list[str]
+    prefixes: dict[str, str] = field(default_factory=dict)
+    groups: frozenset[str] = frozenset()
 
     def overrides(self, params: Mapping[str, Any]) -> list[str]:
         """
@@ -40,7 +48,11 @@ class SearchSpace:
 
         :param params: by config key
         """
-        return [*self.fixed, *(f"{key}={value}" for key, value in params.items())]
+        prefix = self.prefixes.get
+        return [
+            *self.fixed,
+            *(f"{prefix(key, '')}{key}={_one_value(value)}" for key, value in params.items()),
+        ]
 
 
 def parse(params: Mapping[str, Any], arguments: Sequence[str]) -> SearchSpace:
@@ -51,24 +63,73 @@ def parse(params: Mapping[str, Any], arguments: Sequence[str]) -> SearchSpace:
     :param arguments: of the command line
     :raises UserError: if nothing is searched, or what is searched makes no sense
     """
-    given = {override.get_key_element() for override in _parsed(arguments)}
-    lines = [f"{key}={value}" for key, value in params.items() if key not in given]
+    given = {_bare(override.get_key_element()) for override in _parsed(arguments)}
+    lines = [f"{key}={value}" for key, value in params.items() if _bare(key) not in given]
     try:
-        distributions, _, _ = create_params_from_overrides([*lines, *arguments])
+        found, _, _ = create_params_from_overrides([*lines, *arguments])
     except (ValueError, NotImplementedError, AssertionError) as error:
         raise UserError(f"this search space is not possible: {error}") from error
     parsed = zip(_parsed([*lines, *arguments]), [*lines, *arguments], strict=True)
     fixed = [line for override, line in parsed if not override.is_sweep_override()]
-    if not distributions:
+    if not found:
         raise UserError(
             "there is nothing to search: give at least one key a range, for example "
             "'algorithm.learners.sac.learning_rate=tag(log, interval(1e-4, 1e-2))', or choose a "
             "search_space"
         )
-    for key, distribution in distributions.items():
-        if distribution.single():
-            raise UserError(f"{key} has one possible value only; fix it instead of searching it")
-    return SearchSpace(distributions, fixed)
+    prefixes = {_bare(key): key[: -len(_bare(key))] for key in found}
+    distributions = {_bare(key): _storable(_bare(key), one) for key, one in found.items()}
+    return SearchSpace(distributions, fixed, prefixes)
+
+
+def _bare(key: str) -> str:
+    """Drop Hydra's prefix, which says how an override works and is no part of the key."""
+    return key.lstrip("+")
+
+
+def _storable(key: str, distribution: BaseDistribution) -> BaseDistribution:
+    """
+    Judge a range, and make it one that every storage gives back as it was.
+
+    Infinity and NaN among choices become text, which Hydra reads as the number.
+
+    :raises UserError: if nothing can be searched in it
+    """
+    if isinstance(distribution, CategoricalDistribution):
+        texts = [
+            str(one) if isinstance(one, float) and not math.isfinite(one) else one
+            for one in distribution.choices
+        ]
+        for number, one in enumerate(texts):
+            if one in texts[:number]:
+                raise UserError(f"{key} offers {one} twice; give each choice once")
+        distribution = CategoricalDistribution(texts)
+    elif isinstance(distribution, FloatDistribution) and not (
+        math.isfinite(distribution.low) and math.isfinite(distribution.high)
+    ):
+        raise UserError(f"{key} is searched up to infinity; give its range two finite ends")
+    if distribution.single():
+        raise UserError(f"{key} has one possible value only; fix it instead of searching it")
+    return distribution
+
+
+def _one_value(value: Any) -> Any:
+    """Write a value such that Hydra reads it as one: a comma would make it a sweep."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return quoted(value) if _parsed([f"key={value}"])[0].is_sweep_override() else value
+    except HydraException:
+        return quoted(value)
+
+
+def plain_value(value: Any) -> Any:
+    """
+    Read a value of the search as a config holds it.
+
+    :param value: as Optuna knows it: lists and such are text in Hydra's grammar
+    """
+    return _parsed([f"key={_one_value(value)}"])[0].value() if isinstance(value, str) else value
 
 
 def _parsed(arguments: Sequence[str]) -> list[Any]:
@@ -103,28 +164,76 @@ def remarks(space: SearchSpace, config: DictConfig) -> list[str]:
 
 def values_in(config: DictConfig, space: SearchSpace) -> dict[str, Any]:
     """
-    Read the values that a config has for the searched keys, as Optuna knows them.
+    Read the values that a config has for the searched keys; of a config group, what is chosen.
 
     :param config: composed
     :param space: to search
-    :return: those that Optuna can book; a choice that is not offered is left out
+    :return: by key; keys that it lacks are missing
     """
+    chosen = OmegaConf.select(config, "hydra.runtime.choices") or {}
     values = {}
-    for key, distribution in space.distributions.items():
-        value = OmegaConf.select(config, key)
-        convert = _converter(distribution)
-        converted = None if value is None else convert(value)
-        if converted is not None:
-            values[key] = converted
+    for key in space.distributions:
+        value = chosen.get(key, _MISSING) if key in space.groups else _selected(config, key)
+        if value is not _MISSING:
+            values[key] = value
     return values
 
 
-def _converter(distribution: BaseDistribution) -> Callable[[Any], Any]:
+def _selected(config: DictConfig, key: str) -> Any:
+    parent, _, name = key.rpartition(".")
+    node = OmegaConf.select(config, parent) if parent else config
+    return node[name] if isinstance(node, DictConfig) and name in node else _MISSING
+
+
+def fitting(values: Mapping[str, Any], space: SearchSpace) -> tuple[dict[str, Any], dict[str, str]]:
+    """
+    Choose the values that can be tried: Optuna would use numbers out of range as they are.
+
+    :param values: by key
+    :param space: to search
+    :return: those that it holds, as Optuna knows them, and why it does not hold the others
+    """
+    fits, others = {}, {}
+    for key, distribution in space.distributions.items():
+        if key not in values:
+            others[key] = f"{key} has no value there"
+            continue
+        value = _converted(values[key], distribution)
+        if value is None:
+            others[key] = f"{key}={values[key]} is not in {_described(distribution)}"
+        else:
+            fits[key] = value
+    return fits, others
+
+
+def _converted(value: Any, distribution: BaseDistribution) -> Any:
+    """Convert a value to what Optuna books; None if the distribution does not hold it."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if isinstance(distribution, CategoricalDistribution):
-        choices = {str(choice).replace(" ", ""): choice for choice in distribution.choices}
-        return lambda value: choices.get(str(value).replace(" ", "").replace("'", ""))
-    kind = float if isinstance(distribution, FloatDistribution) else int
-    return lambda value: kind(value) if isinstance(value, int | float) else None
+        for choice in distribution.choices:
+            if _text(choice) == _text(value) or (
+                is_number and not isinstance(choice, bool | str) and choice == value
+            ):
+                return choice
+        return None
+    if not is_number or (isinstance(distribution, IntDistribution) and value != int(value)):
+        return None
+    internal = distribution.to_internal_repr(value)
+    if not distribution._contains(internal):
+        return None
+    return distribution.to_external_repr(internal)
+
+
+def _text(value: Any) -> str:
+    return "null" if value is None else re.sub("[ '\"]", "", str(value))
+
+
+def _described(distribution: BaseDistribution) -> str:
+    if isinstance(distribution, CategoricalDistribution):
+        return ", ".join(map(str, distribution.choices))
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    step = f" in steps of {distribution.step}" if distribution.step not in (None, 1) else ""
+    return f"{distribution.low} to {distribution.high}{step}"
 
 
 def configured_space(

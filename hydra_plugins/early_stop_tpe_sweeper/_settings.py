@@ -13,7 +13,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     :param settings: of the sweeper
     :raises UserError: naming the value got and what would be right
     """
-    for name in ("n_trials", "n_jobs", "min_trials_per_param"):
+    for name in ("n_trials", "n_jobs", "min_trials_per_param", "n_verification_rollouts"):
         if settings[name] < 1:
             raise UserError(f"hydra.sweeper.{name}={settings[name]} must be at least 1")
     for name in ("warm_up", "no_sign_of_life_after", "max_failure_rate"):

@@ -30,6 +30,7 @@ class EarlyStopTpeSweeperConfig:
     no_sign_of_life_after: float = MISSING
     min_trials_per_param: int = MISSING
     max_trials_per_param: int = MISSING
+    n_verification_rollouts: int = MISSING
     stop_when_verified: bool = MISSING
     max_duration_minutes: float = MISSING
     max_failure_rate: float = MISSING

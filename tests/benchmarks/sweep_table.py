@@ -2,14 +2,16 @@
 Tabulate learning curves of goal-reaching tasks, for replaying sweeps.
 
 ``python tests/benchmarks/sweep_table.py reach`` trains every configuration of a grid on every seed
-and writes ``sweep_table_reach.csv``: one row per run, success and goal distance at each evaluation.
-A run ends when it reaches the target, as every arm of the benchmark would count it. Finished rows
-are kept, so the command goes on where it was.
+and writes ``sweep_table_reach.csv``: one row per run, and for each evaluation the success and the
+goal distance on the goals that all runs share, and the success on goals of the run's own. A run
+ends when it reached the target on both. Finished rows are kept, so the command goes on where it
+was.
 """
 
 import csv
 import itertools
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch as th
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import NormalActionNoise
 
 sys.path[0] = str(Path(__file__).resolve().parents[2])
@@ -28,7 +31,8 @@ from util.rounding import at_least  # noqa: E402
 
 N_SEEDS = 12
 N_EPOCHS = 12
-N_GOALS = 10
+N_GOALS, N_OWN_GOALS = 10, 100
+FIRST_GOAL, FIRST_OWN_GOAL = 1_000, 1_000_000
 TARGET, LAST_N = 0.9, 2
 
 GRID = {
@@ -54,7 +58,7 @@ class Task:
     steps_per_epoch: int
 
 
-Curve = list[tuple[float, float]]
+Curve = list[tuple[float, float, float]]
 
 TASKS = {
     "reach": Task({}, 20, 100),
@@ -68,20 +72,55 @@ def make_env(task: Task) -> gym.Env:
     return gym.wrappers.TimeLimit(PointReach(**task.env), task.max_episode_steps)
 
 
-def evaluate(model: Any, env: gym.Env) -> tuple[float, float]:
-    """Return success rate and mean last distance on always the same goals."""
-    successes, distances = [], []
-    for seed in range(N_GOALS):
-        observation, _ = env.reset(seed=1000 + seed)
-        truncated = False
-        info: dict[str, Any] = {}
-        while not truncated:
-            action, _ = model.predict(observation, deterministic=True)
-            observation, _, _, truncated, info = env.step(action)
-        successes.append(float(info["is_success"]))
-        difference = observation["achieved_goal"] - observation["desired_goal"]
-        distances.append(float(np.linalg.norm(difference)))
-    return float(np.mean(successes)), float(np.mean(distances))
+class Evaluations(BaseCallback):
+    """
+    Evaluate between two rollouts, on the shared goals and on those of the run.
+
+    :param task: of the run
+    :param seed: of the run
+    """
+
+    def __init__(self, task: Task, seed: int) -> None:
+        super().__init__()
+        own = FIRST_OWN_GOAL + N_OWN_GOALS * seed
+        goals = [*range(FIRST_GOAL, FIRST_GOAL + N_GOALS), *range(own, own + N_OWN_GOALS)]
+        self._env = PointReach(**task.env)
+        starts = [self._env.reset(seed=goal)[0] for goal in goals]
+        self._starts = np.stack([one["observation"] for one in starts])
+        self._goals = np.stack([one["desired_goal"] for one in starts])
+        self._task = task
+        self.curve: Curve = []
+
+    def _on_rollout_start(self) -> None:
+        if self.num_timesteps == (len(self.curve) + 1) * self._task.steps_per_epoch:
+            self.curve.append(self._evaluate())
+
+    def _on_training_end(self) -> None:
+        self._on_rollout_start()
+
+    def _on_step(self) -> bool:
+        shared, own = ([one[column] for one in self.curve[-LAST_N:]] for column in (0, 2))
+        return not (self._is_reached(shared) and self._is_reached(own))
+
+    @staticmethod
+    def _is_reached(last: Sequence[float]) -> bool:
+        return len(last) == LAST_N and at_least(float(np.mean(last)), TARGET)
+
+    def _evaluate(self) -> tuple[float, float, float]:
+        """Play all episodes at once, by the rule of ``PointReach.step``."""
+        at, goals = self._starts, self._goals
+        for _ in range(self._task.max_episode_steps):
+            seen = {"observation": at, "achieved_goal": at, "desired_goal": goals}
+            actions, _ = self.model.predict(seen, deterministic=True)
+            moved = at + self._env.step_size * np.clip(actions, -1, 1)
+            at = np.clip(moved, -1, 1).astype(np.float32)
+        successes = self._env.compute_reward(at, goals, {}) == 0
+        distances = np.linalg.norm(at - goals, axis=-1)
+        return (
+            float(np.mean(successes[:N_GOALS])),
+            float(np.mean(distances[:N_GOALS])),
+            float(np.mean(successes[N_GOALS:])),
+        )
 
 
 def run(task: Task, n_sampled_goal: int, values: dict[str, Any], seed: int) -> Curve:
@@ -102,15 +141,9 @@ def run(task: Task, n_sampled_goal: int, values: dict[str, Any], seed: int) -> C
         seed=seed,
         **values,
     )
-    env = make_env(task)
-    curve: Curve = []
-    while len(curve) < N_EPOCHS:
-        model.learn(task.steps_per_epoch, reset_num_timesteps=not curve)
-        curve.append(evaluate(model, env))
-        last = [success for success, _ in curve[-LAST_N:]]
-        if len(last) == LAST_N and at_least(float(np.mean(last)), TARGET):
-            break
-    return curve
+    evaluations = Evaluations(task, seed)
+    model.learn(N_EPOCHS * task.steps_per_epoch, evaluations)
+    return evaluations.curve
 
 
 def main(name: str) -> None:
@@ -133,7 +166,10 @@ def main(name: str) -> None:
                 parameter: choices[index] for (parameter, choices), index in pairs
             }
             curve = run(TASKS[name], values.pop("n_sampled_goal"), values, seed)
-            text = " ".join(f"{success:.1f}/{distance:.3f}" for success, distance in curve)
+            text = " ".join(
+                "/".join((f"{one:.1f}", f"{distance:.3f}", f"{own:.2f}"))
+                for one, distance, own in curve
+            )
             writer.writerow([*key, text])
             file.flush()
 
