@@ -1,5 +1,6 @@
 """Sum up evaluation episodes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,8 @@ class Episode:
     :param length: number of steps
     :param success: at the last step; None if the environment does not say
     :param success_ever: at any step; None if the environment does not say
-    :param goal_distance: at the last step, in the env's goal unit; None without goals
+    :param goal_distance: at the last step, in the env's goal unit; None without goals, or where
+        achieved and desired ones are of different kinds
     :param goal: at the last step; empty without goals
     """
 
@@ -28,6 +30,19 @@ class Episode:
     success_ever: bool | None
     goal_distance: float | None
     goal: tuple[float, ...] = ()
+
+
+def goal_distance(observation: Mapping[str, Any]) -> float | None:
+    """
+    Measure how far a goal is, whatever type its numbers have.
+
+    :param observation: with goals
+    :return: None if achieved and desired goal have different shapes
+    """
+    achieved, desired = (
+        np.asarray(observation[key], np.float64) for key in ("achieved_goal", "desired_goal")
+    )
+    return float(np.linalg.norm(achieved - desired)) if achieved.shape == desired.shape else None
 
 
 class EpisodeRecorder(gym.Wrapper):
@@ -61,8 +76,7 @@ class EpisodeRecorder(gym.Wrapper):
     def _summary(self, observation: Any) -> Episode:
         distance, goal = None, ()
         if isinstance(observation, dict) and "desired_goal" in observation:
-            difference = observation["achieved_goal"] - observation["desired_goal"]
-            distance = float(np.linalg.norm(difference))
+            distance = goal_distance(observation)
             goal = tuple(np.ravel(observation["desired_goal"]).tolist())
         return Episode(
             episode_return=sum(self._rewards),

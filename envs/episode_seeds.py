@@ -6,6 +6,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from envs.own_randomness import OwnRandomness, shared_sources
+
 SeedOfEpisode = Callable[[int], int]
 
 # The streams never share a seed: test goals are neither those of training nor of evaluation.
@@ -48,7 +50,7 @@ def _hash(*numbers: int) -> int:
 
 class EpisodeSeeds(gym.Wrapper):
     """
-    Seed each episode by its number alone.
+    Seed each episode by its number alone, all generators that the environment draws from.
 
     A seed passed to ``reset`` is ignored: vectorised environments pass one before the first
     episode, and the first must be as repeatable as any other.
@@ -62,6 +64,7 @@ class EpisodeSeeds(gym.Wrapper):
         self._seed_of_episode = seed_of_episode
         self.next_episode = 0
         """Number of the episode that the next ``reset`` starts; may be set."""
+        self._randomness = OwnRandomness(shared_sources(env))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -69,4 +72,12 @@ class EpisodeSeeds(gym.Wrapper):
         """Start the next episode with its own seed."""
         episode_seed = self._seed_of_episode(self.next_episode)
         self.next_episode += 1
-        return self.env.reset(seed=episode_seed, options=options)
+        with self._randomness.reset(episode_seed):
+            return self.env.reset(seed=episode_seed, options=options)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step, with the episode's generators."""
+        if not self._randomness.matters_in_steps:
+            return self.env.step(action)
+        with self._randomness.step():
+            return self.env.step(action)

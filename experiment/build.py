@@ -9,24 +9,22 @@ from multiprocessing.util import Finalize
 from typing import Any
 
 import gymnasium as gym
-from hydra import compose
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
 
 import envs  # noqa: F401 (registers our environments)
 from envs.episode_seeds import EpisodeSeeds, SeedOfEpisode
-from envs.finite_check import FiniteCheck, NonFiniteEnvironmentError
+from envs.finite_check import FiniteCheck
+from envs.ownership import OwnResults
 from envs.remote_errors import RaisesErrors, SendsErrors
-from envs.success import SUCCESS_KEY, SuccessInfo
-from interface.capabilities import misfit, needs_of
-from interface.errors import UserError
+from envs.success import SuccessInfo
+from envs.translated_spaces import translated
+from interface.errors import UserError, told
 from interface.instantiation import instantiate, target_of
-from interface.metrics import EVAL_SUCCESS_EVER, EVAL_SUCCESS_RATE
 from interface.parameters import arguments_of, model_nodes
-from interface.resolvers import REPOSITORY
 from util.parent import end_with_parent
 from util.signals import ignore_signals
 
@@ -62,15 +60,38 @@ def make_env(
     kwargs: dict[str, Any] = OmegaConf.to_container(env_cfg.kwargs, resolve=True)  # type: ignore[assignment]
     if env_cfg.max_episode_steps is not None:
         kwargs["max_episode_steps"] = env_cfg.max_episode_steps
+    if render_mode is not None:
+        kwargs.setdefault("render_mode", render_mode)
     try:
-        env = gym.make(env_cfg.id, render_mode=render_mode, disable_env_checker=True, **kwargs)
-    except (gym.error.Error, TypeError, ValueError) as error:
-        reason = " ".join(map(str, error.args))
-        raise UserError(f"cannot make env {env_cfg.id}: {reason}") from error
+        env = gym.make(env_cfg.id, disable_env_checker=True, **kwargs)
+    except Exception as error:
+        raise UserError(f"cannot make env {env_cfg.id}: {_reason(error)}") from error
     for wrapper in env_cfg.wrappers:
-        env = instantiate(wrapper)(env)
-    env = SuccessInfo(env, env_cfg.success_return)
+        env = _wrapped(wrapper, env)
+    env = SuccessInfo(OwnResults(translated(env)), env_cfg.success_return)
     return FiniteCheck(EpisodeSeeds(env, seed_of_episode))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TypeError) and "'render_mode'" in str(error):
+        return "it cannot be shown, its constructor takes no render_mode"
+    if isinstance(error, gym.error.Error | TypeError | ValueError):
+        return " ".join(map(str, error.args))
+    return told(error)
+
+
+def _wrapped(node: DictConfig, env: gym.Env) -> gym.Env:
+    """Put a wrapper of the config around an environment; its node needs no ``_partial_``."""
+    try:
+        wrapped = instantiate(node, _partial_=True)(env)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"env.wrappers: {node['_target_']} raised {told(error)}") from error
+    if not isinstance(wrapped, gym.Env):
+        got = type(wrapped).__name__
+        raise UserError(f"env.wrappers: {node['_target_']} must make a gymnasium.Env, got {got}")
+    return wrapped
 
 
 def make_vec_env(
@@ -109,6 +130,7 @@ def _make_in_subprocess(env_cfg: DictConfig, seed_of_episode: SeedOfEpisode) -> 
     parent = multiprocessing.parent_process()
     if parent is not None and parent.pid is not None:
         end_with_parent(parent.pid)
+    set_random_seed(seed_of_episode(0))  # a fork begins with what all others begin with
     return SendsErrors(_make_monitored(env_cfg, seed_of_episode))
 
 
@@ -131,45 +153,6 @@ def normalized(cfg: DictConfig, venv: VecEnv) -> VecEnv:
             node["gamma"] for node in model_nodes(cfg.algorithm).values() if "gamma" in node
         ),
     )
-
-
-def check_fit(cfg: DictConfig, env: gym.Env) -> None:
-    """
-    Check that algorithm and environment belong together, before networks exist.
-
-    :param cfg: the main config
-    :param env: one environment, fresh; a few steps of it are made
-    :raises UserError: naming what is missing and what would fit
-    """
-    for key, node in model_nodes(cfg.algorithm).items():
-        lacks = misfit(needs_of(target_of(node)), env.observation_space, env.action_space)
-        if lacks is not None:
-            name = cfg.algorithm_name if key == "algorithm" else key.rpartition(".")[2]
-            raise UserError(f"{name} needs {lacks} from {cfg.env.id}{_what_fits(cfg, env)}")
-    try:
-        env.reset()
-        info = env.step(env.action_space.sample())[-1]
-    except NonFiniteEnvironmentError as error:
-        raise UserError(f"this environment cannot be trained on: {error}") from error
-    column = cfg.early_stop_data_column
-    if SUCCESS_KEY not in info and column in (EVAL_SUCCESS_RATE, EVAL_SUCCESS_EVER):
-        raise UserError(
-            f"{cfg.env.id} reports no success, so early_stop_data_column={column} would never "
-            f"appear; set env.success_return=<return>, or another column such as eval/return"
-        )
-
-
-def _what_fits(cfg: DictConfig, env: gym.Env) -> str:
-    """Name the algorithms of ``conf/algorithm`` that fit an environment."""
-    if not GlobalHydra.instance().is_initialized():
-        return ""
-    fitting = []
-    for path in sorted((REPOSITORY / "conf" / "algorithm").glob("*.yaml")):
-        nodes = model_nodes(compose("main", overrides=[f"algorithm={path.stem}"]).algorithm)
-        needed = [needs_of(target_of(node)) for node in nodes.values()]
-        if not any(misfit(need, env.observation_space, env.action_space) for need in needed):
-            fitting.append(path.stem)
-    return f"; what fits: algorithm={', '.join(fitting)}"
 
 
 def learner_of(cfg: DictConfig) -> Any:

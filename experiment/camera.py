@@ -8,6 +8,7 @@ import numpy as np
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from envs.episode_recorder import goal_distance
 from envs.markers import Marker, positions_of, show_markers, show_whole_maze
 from envs.success import SUCCESS_KEY
 from experiment.film_strip import StepNumbers, layer_colour
@@ -110,9 +111,7 @@ class Camera(gym.Wrapper):
         achieved = observation["achieved_goal"] if has_goals else None
         return StepNumbers(
             success=bool(info[SUCCESS_KEY]) if SUCCESS_KEY in info else None,
-            goal_distance=float(np.linalg.norm(achieved - observation["desired_goal"]))
-            if has_goals
-            else None,
+            goal_distance=goal_distance(observation) if has_goals else None,
             subgoals_reached=[self._reached(achieved, goal) for goal in subgoals],
             q=self._agent.q if info else None,
         )

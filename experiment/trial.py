@@ -16,7 +16,6 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from envs.episode_seeds import evaluation_seeds, training_seeds
 from experiment.build import (
-    check_fit,
     import_packages,
     learner_of,
     make_env,
@@ -24,6 +23,7 @@ from experiment.build import (
     make_vec_env,
     normalized,
 )
+from experiment.capability_check import check_fit
 from experiment.checkpoint import load_model, load_normalization, read_meta, save_checkpoint
 from experiment.columns import check_columns
 from experiment.continuation import go_back, has_checkpoint, history_until
@@ -42,7 +42,6 @@ from experiment.run_directory import discarded_if_refused, write_config
 from experiment.score import WORST_SCORE, scores
 from experiment.tracked import tracked
 from experiment.tracking import Tracker
-from interface.capabilities import has_goals
 from interface.config import check_ranges
 from interface.errors import UserError
 from interface.instantiation import instantiate
@@ -191,7 +190,7 @@ def build_parts(cfg: DictConfig) -> Parts:
     test_env = make_evaluation_env(cfg, goals)
     restored = cfg.restore is not None and has_checkpoint(Path(cfg.restore))
     model = restore_model(cfg, venv) if restored else make_model(cfg, normalized(cfg, venv))
-    if isinstance(model, RewardsGoals) and has_goals(test_env.venv.observation_space):
+    if isinstance(model, RewardsGoals) and test_env.recorder.has_wrapper_attr("compute_reward"):
         model.set_reward_function(test_env.recorder.get_wrapper_attr("compute_reward"))
     step = model.num_timesteps
     history = history_until(Path(cfg.restore), step) if restored else MetricHistory()

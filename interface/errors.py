@@ -1,6 +1,8 @@
 """Errors that are the user's to mend, told in one sentence and without a traceback."""
 
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 
 from util.nearest_name import did_you_mean
 
@@ -18,3 +20,14 @@ def unknown_name(kind: str, wrong: str, known: Iterable[str]) -> UserError:
     :param known: the names that exist
     """
     return UserError(f"unknown {kind} {wrong!r}{did_you_mean(wrong, known)}")
+
+
+def told(error: Exception) -> str:
+    """
+    Say what somebody else's code raised, and where.
+
+    :param error: caught
+    """
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text} ({Path(place.filename).name}:{place.lineno})"

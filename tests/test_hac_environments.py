@@ -73,6 +73,11 @@ class Dense(gym.Wrapper):
     def compute_reward(self, achieved, desired, info):
         return -np.linalg.norm(achieved - desired, axis=-1)
 
+    def step(self, action):
+        seen, _, *rest = self.env.step(action)
+        reward = float(self.compute_reward(seen["achieved_goal"], seen["desired_goal"], {}))
+        return seen, reward, *rest
+
 
 class FlatAroundTheGoal(gym.Wrapper):
     """Falls with the distance, but pays the same for all that is near."""

@@ -29,7 +29,7 @@ from baselines_ext.hac.time_scales import resolve_time_scales
 from interface.capabilities import needs
 
 
-@needs(action_spaces=(spaces.Box,), goals=True)
+@needs(action_spaces=(spaces.Box,), goals=True, rewards_goals=True)
 class HAC(LayeredAlgorithm):
     """
     Layers of learners, each of which gives goals to the one below.

@@ -11,7 +11,7 @@ from baselines_ext.common.reward_function import check_sparse, reward_function
 from interface.capabilities import needs
 
 
-@needs(goals=True)
+@needs(goals=True, rewards_goals=True)
 def make_her(
     policy: str,
     env: VecEnv,
