@@ -2,13 +2,18 @@
 
 import csv
 import io
+import math
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from envs.episode_recorder import Episode
-from util.statistics import bootstrap_interval, mean_interval, wilson_interval
+from util.statistics import (
+    interval_text,
+    mean_interval,
+    paired_share_interval,
+    wilson_interval,
+)
 
 _MOST_MISSED = 5
 _COLUMNS = ("success", "success_ever", "episode_return", "length", "goal_distance")
@@ -32,13 +37,13 @@ def report_lines(episodes: Sequence[Episode]) -> list[str]:
         values = _known(episodes, column)
         if values is None:
             continue
-        low, high = (
+        interval = (
             wilson_interval(sum(values), len(values))
             if column.startswith("success")
-            else mean_interval(values)
+            else mean_interval(values, least=-math.inf if column == "episode_return" else 0)
         )
-        mean = sum(values) / len(values)
-        lines.append(f"  {_TITLES[column]:25s} {mean:8.3f}  [{low:.3f}, {high:.3f}]")
+        mean = statistics.fmean(values)
+        lines.append(f"  {_TITLES[column]:25s} {mean:8.3f}  {interval_text(*interval)}")
     return lines + _missed_lines(episodes)
 
 
@@ -83,14 +88,17 @@ def comparison_lines(first: Sequence[Episode], second: Sequence[Episode]) -> lis
     :param first: episodes of one agent
     :param second: of the other, on the same goals in the same order
     """
-    lines = ["this run minus the other, goal by goal, 95 % paired bootstrap intervals:"]
+    lines = ["this run minus the other, goal by goal, 95 % intervals of the paired difference:"]
     for column in _COLUMNS:
         ours, theirs = _known(first, column), _known(second, column)
         if ours is None or theirs is None:
             continue
-        differences = np.subtract(ours, theirs)
-        low, high = bootstrap_interval([differences], lambda values: values.mean(axis=-1))
-        lines.append(
-            f"  {_TITLES[column]:25s} {differences.mean():+8.3f}  [{low:+.3f}, {high:+.3f}]"
+        differences = [a - b for a, b in zip(ours, theirs, strict=True)]
+        interval = (
+            paired_share_interval(differences.count(1), differences.count(-1), len(differences))
+            if column.startswith("success")
+            else mean_interval(differences)
         )
+        mean = statistics.fmean(differences)
+        lines.append(f"  {_TITLES[column]:25s} {mean:+8.3f}  {interval_text(*interval, '+.3f')}")
     return lines

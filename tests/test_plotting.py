@@ -14,7 +14,7 @@ from experiment.plotting.grouping import groups_of
 from experiment.plotting.run_data import RunData, Series
 from interface.errors import UserError
 from tests.running import command
-from util.statistics import bootstrap_interval, interquartile_mean, probability_of_improvement
+from util.statistics import FEWEST
 
 KEY = "eval/success_rate"
 
@@ -41,50 +41,17 @@ def plot(tmp_path: Path, *overrides: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [([3.0], 3.0), ([0.0, 1.0, 2.0], 1.0), ([0.0, 1.0, 3.0, 100.0], 2.0), ([5.0] * 9, 5.0)],
-)
-def test_interquartile_mean(values, expected):
-    assert interquartile_mean(np.array(values)) == expected
-
-
-def test_bootstrap_intervals_cover_the_mean():
-    rng = np.random.default_rng(1)
-    samples = rng.normal(size=(200, 20))
-    covered = [
-        low <= 0 <= high
-        for low, high in (
-            bootstrap_interval([sample], lambda x: x.mean(-1), n_resamples=500)
-            for sample in samples
-        )
-    ]
-    assert 0.87 <= np.mean(covered) <= 0.98
-
-
-def test_strata_are_kept_apart():
-    """Two tasks without any spread have no uncertainty, however far apart they are."""
-    low, high = bootstrap_interval([np.zeros(5), np.ones(5)], lambda x: x.mean(-1))
-    assert (float(low), float(high)) == (0.5, 0.5)
-    with pytest.raises(ValueError, match="no values"):
-        bootstrap_interval([])
-
-
-def test_probability_of_improvement():
-    a, b = np.array([1.0, 2.0, 3.0]), np.array([0.0, 2.0])
-    p, low, high = probability_of_improvement([a], [b])
-    assert p == pytest.approx((3 + 0.5 + 1) / 6)
-    assert low < p < high
-    assert probability_of_improvement([a, b], [a, b])[0] == 0.5
-
-
 def test_a_curve_over_seeds():
-    curve = curve_of("her", [run_of([0.0, 0.4]), run_of([0.2, 1.0])], KEY, "steps", 100)
+    runs = [run_of([x, 0.4 + x]) for x in (0.0, 0.1, 0.2, 0.3, 0.4)]
+    curve = curve_of("her", runs, KEY, "steps", 2000)
     assert curve is not None
     assert curve.x.tolist() == [100, 200]
-    assert curve.centre == pytest.approx([0.1, 0.7])
+    assert curve.centre == pytest.approx([0.2, 0.6])
     assert curve.low == pytest.approx([0.0, 0.4])
-    assert curve.high == pytest.approx([0.2, 1.0])
+    assert curve.high == pytest.approx([0.4, 0.8])
+    few = curve_of("her", runs[1:], KEY, "steps", 2000)
+    assert few is not None
+    assert np.isnan([*few.low, *few.high]).all()
 
 
 @pytest.mark.parametrize(
@@ -100,7 +67,7 @@ def test_only_a_success_keeps_its_last_value(status, centre, n_runs):
     assert curve is not None
     assert curve.centre == pytest.approx(centre)
     assert curve.n_runs.tolist() == n_runs
-    assert np.isnan(curve.low[-1]) == (n_runs[-1] == 1)
+    assert np.isnan(curve.low[-1]) == (n_runs[-1] < FEWEST)
 
 
 def test_the_mean_over_a_run_weighs_steps():
@@ -125,11 +92,11 @@ def test_automatic_groups():
 
 
 def test_a_comparison():
-    groups = {"a": [run_of([1.0]), run_of([0.9])], "b": [run_of([0.1]), run_of([0.2])]}
-    assert improvements(groups, KEY, [], 100) == ["P(a better than b) = 1.00 [1.00, 1.00]"]
-    assert improvements(groups, KEY, [KEY], 100) == ["P(a better than b) = 0.00 [0.00, 0.00]"]
-    (line,) = improvements({"a": groups["a"][:1], "b": groups["b"]}, KEY, [], 100)
-    assert line.endswith("(one run: no interval)")
+    groups = {"a": [run_of([1.0])] * FEWEST, "b": [run_of([0.1])] * FEWEST}
+    assert improvements(groups, KEY, []) == ["P(a better than b) = 1.00 [0.64, 1.00]"]
+    assert improvements(groups, KEY, [KEY]) == ["P(a better than b) = 0.00 [0.00, 0.36]"]
+    (line,) = improvements({"a": groups["a"][1:], "b": groups["b"]}, KEY, [])
+    assert line == "P(a better than b) = 1.00 (too few: no interval)"
 
 
 def test_environments_are_summed_up_only_where_they_compare():
@@ -154,7 +121,7 @@ def test_the_command(tmp_path: Path):
         assert f"written: {tmp_path}/out/{name}" in text
         assert (tmp_path / "out" / name).stat().st_size > 100
     assert "has no evaluations.csv yet" in text
-    assert "B-v0, sac: one run, so there is no interval" in text
+    assert "B-v0, sac: 1 of the 5 runs that an interval takes" in text
     assert "<svg" in (tmp_path / "out/curves.svg").read_text()[:500]
 
 

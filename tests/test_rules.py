@@ -8,12 +8,6 @@ from experiment.early_stopping import EarlyStopping
 from experiment.metric_history import MetricHistory, read_csv
 from interface.config import Direction
 from util.nearest_name import did_you_mean, nearest_name
-from util.statistics import (
-    mean_interval,
-    permutation_p_value,
-    ratio_interval,
-    wilson_interval,
-)
 
 
 def history_of(key: str, values: list[float], **others: list[float]) -> MetricHistory:
@@ -56,27 +50,6 @@ def test_history_survives_its_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("n_successes", "n_trials", "low", "high"),
-    [(0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (50, 100, 0.4038, 0.5962)],
-)
-def test_wilson_interval(n_successes, n_trials, low, high):
-    assert wilson_interval(n_successes, n_trials) == pytest.approx((low, high), abs=1e-4)
-
-
-def test_intervals_refuse_nonsense():
-    with pytest.raises(ValueError, match="11 successes in 10"):
-        wilson_interval(11, 10)
-    with pytest.raises(ValueError, match="no values"):
-        mean_interval([])
-
-
-def test_mean_interval():
-    assert mean_interval([2.0]) == (2.0, 2.0)
-    low, high = mean_interval([1.0, 3.0])
-    assert (low, high) == pytest.approx((2 - 1.96, 2 + 1.96))
-
-
-@pytest.mark.parametrize(
     ("wrong", "close"), [("n_epoch", "n_epochs"), ("GAMMA", "gamma"), ("zzz", None)]
 )
 def test_nearest_name(wrong, close):
@@ -85,23 +58,3 @@ def test_nearest_name(wrong, close):
 
 def test_did_you_mean_lists_what_exists_if_nothing_is_close():
     assert did_you_mean("zzz", ["b", "a"]) == "; known: a, b"
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs", "p_value"),
-    [
-        ([5, 6], [1, 2], 1 / 6),  # the largest of six divisions
-        ([1, 2], [5, 6], 1),
-        ([3, 3], [3, 3], 1),
-    ],
-)
-def test_permutation_test(ours: list[float], theirs: list[float], p_value: float):
-    assert permutation_p_value(ours, theirs) == pytest.approx(p_value)
-
-
-def test_the_interval_of_a_ratio_holds_it():
-    assert ratio_interval([2, 2], [1, 1]) == (2, 2)
-    low, high = ratio_interval([1, 2, 3], [1, 2, 3])
-    assert low < 1 < high
-    with pytest.raises(ValueError, match="no values"):
-        ratio_interval([], [1])

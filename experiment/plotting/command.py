@@ -15,6 +15,7 @@ from experiment.run_directory import find_run
 from interface.errors import UserError, unknown_name
 from interface.result import Status
 from util.atomic_write import atomic_write_text
+from util.statistics import FEWEST
 
 _FORMATS = ("png", "svg", "html")
 _CHOICES = {"source": ("folders", "mlflow"), "x": ("steps", "minutes")}
@@ -134,8 +135,8 @@ def _curves(
                 f"{env}, {label}: {len(here) - having} of {len(here)} runs have no {metric}"
                 + (" with a time" if cfg.x == "minutes" else "")
             )
-        if having == 1:
-            notes.append(f"{env}, {label}: one run, so there is no interval")
+        if 0 < having < FEWEST:
+            notes.append(f"{env}, {label}: {having} of the {FEWEST} runs that an interval takes")
     return curves
 
 
@@ -177,9 +178,11 @@ def _write(
     pairs = [
         f"{line} ({metric}, mean over the run)"
         for metric in cfg.metrics
-        for line in improvements(groups, metric, cfg.lower_is_better, cfg.n_resamples)
+        for line in improvements(groups, metric, cfg.lower_is_better)
     ]
-    intervals = "Interquartile means over runs, 95 % intervals by stratified bootstrap."
+    intervals = (
+        f"Interquartile means over runs, with 95 % intervals where there are {FEWEST} or more."
+    )
     _say("\n".join([text, intervals, *pairs]))
     atomic_write_text(folder / "table.md", "\n\n".join([text, intervals, *pairs, *notes]) + "\n")
     atomic_write_text(folder / "table.csv", csv_text(rows))

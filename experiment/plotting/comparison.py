@@ -1,7 +1,6 @@
 """The table beside a picture: final values, values over the run, and who beats whom."""
 
 import itertools
-import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -10,7 +9,12 @@ import numpy as np
 from experiment.plotting.grouping import Groups
 from experiment.plotting.run_data import RunData
 from interface.result import Status
-from util.statistics import bootstrap_interval, interquartile_mean, probability_of_improvement
+from util.statistics import (
+    interquartile_mean,
+    interval_text,
+    iqm_interval,
+    probability_of_improvement,
+)
 
 _MOST_PAIRS = 10
 
@@ -28,7 +32,7 @@ class Row:
     :param group: label
     :param metric: key
     :param n_runs: with this metric
-    :param final: IQM of the last values, lower and upper end of its 95 % interval (NaN: one run)
+    :param final: IQM of the last values, lower and upper end of its 95 % interval (NaN: too few)
     :param mean: the same of each run's mean over its budget
     """
 
@@ -86,12 +90,7 @@ def _rows_over_envs(
 
 
 def _iqm(strata: list[np.ndarray], n_resamples: int) -> tuple[float, float, float]:
-    """Say nothing of the interval where nothing can be resampled."""
-    low, high = (
-        (math.nan, math.nan)
-        if all(len(stratum) == 1 for stratum in strata)
-        else bootstrap_interval(strata, n_resamples=n_resamples)
-    )
+    low, high = iqm_interval(strata, n_resamples)
     return float(interquartile_mean(np.concatenate(strata))), float(low), float(high)
 
 
@@ -148,16 +147,13 @@ def mean_value(run: RunData, metric: str, budget: float) -> float:
     return float(np.average(values, weights=lengths)) if lengths.sum() > 0 else float(values[-1])
 
 
-def improvements(
-    groups: Groups, metric: str, lower_is_better: Collection[str], n_resamples: int
-) -> list[str]:
+def improvements(groups: Groups, metric: str, lower_is_better: Collection[str]) -> list[str]:
     """
     Say for each pair of groups how probably a run of one beats a run of the other.
 
     :param groups: of runs
     :param metric: key
     :param lower_is_better: metrics of which less is better
-    :param n_resamples: of the bootstrap
     :return: one line per pair, of at most ten pairs
     """
     sign = -1.0 if metric in lower_is_better else 1.0
@@ -169,11 +165,7 @@ def improvements(
             p, low, high = probability_of_improvement(
                 [sign * by_label[first] for by_label in shared],
                 [sign * by_label[second] for by_label in shared],
-                n_resamples,
             )
-            alone = any(
-                len(by_label[group]) < 2 for by_label in shared for group in (first, second)
-            )
-            interval = "(one run: no interval)" if alone else f"[{low:.2f}, {high:.2f}]"
+            interval = interval_text(low, high, ".2f")
             lines.append(f"P({first} better than {second}) = {p:.2f} {interval}")
     return lines[:_MOST_PAIRS]

@@ -7,7 +7,7 @@ import numpy as np
 
 from experiment.plotting.run_data import RunData, Series
 from interface.result import Status
-from util.statistics import bootstrap_interval, interquartile_mean
+from util.statistics import FEWEST, interquartile_mean, iqm_interval
 
 _MOST_POINTS = 200
 
@@ -20,7 +20,7 @@ class Curve:
     :param label: of the group
     :param x: steps or minutes (n,)
     :param centre: (n,)
-    :param low: lower end of the interval (n,); NaN where there is one run
+    :param low: lower end of the interval (n,); NaN where there are too few runs
     :param high: upper end (n,)
     :param n_runs: how many runs each point rests on (n,)
     :param ends: x and value of each run's last evaluation (n_runs of the group, 2)
@@ -90,7 +90,6 @@ def _intervals(values: np.ndarray, n_resamples: int) -> tuple[np.ndarray, np.nda
     low, high = np.full(len(values), np.nan), np.full(len(values), np.nan)
     for pattern in np.unique(present, axis=0):
         rows = (present == pattern).all(axis=1)
-        if pattern.sum() > 1:
-            chosen = values[np.ix_(rows, pattern)]
-            low[rows], high[rows] = bootstrap_interval([chosen], n_resamples=n_resamples)
+        if pattern.sum() >= FEWEST:
+            low[rows], high[rows] = iqm_interval([values[np.ix_(rows, pattern)]], n_resamples)
     return low, high

@@ -9,6 +9,7 @@ from plotly.subplots import make_subplots
 from experiment.plotting.curves import Curve
 from experiment.plotting.figure import Panels
 from experiment.plotting.style import BAND_OPACITY, COLOURS, axis_title, is_share, metric_title
+from util.statistics import interval_text
 
 _DASHES = ("solid", "dash", "dashdot", "dot", "longdash", "longdashdot", "solid", "dash")
 _PANEL_PIXELS = 340
@@ -59,9 +60,8 @@ def _traces(curve: Curve, index: int, named: set[str]) -> list[go.Scatter]:
     line = go.Scatter(
         x=curve.x,
         y=curve.centre,
-        customdata=list(zip(curve.low, curve.high, curve.n_runs, strict=True)),
-        hovertemplate="%{y:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}], "
-        "%{customdata[2]} runs",
+        customdata=list(zip(map(interval_text, curve.low, curve.high), curve.n_runs, strict=True)),
+        hovertemplate="%{y:.3f} %{customdata[0]}, %{customdata[1]} runs",
         mode="lines+markers",
         marker={"size": 5},
         line={"color": colour, "dash": _DASHES[index % len(_DASHES)]},

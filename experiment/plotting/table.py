@@ -2,10 +2,10 @@
 
 import csv
 import io
-import math
 from collections.abc import Sequence
 
 from experiment.plotting.comparison import Row
+from util.statistics import interval_text
 
 _HEADER = ("env", "group", "metric", "runs", "last value", "mean over the run")
 
@@ -27,7 +27,7 @@ def markdown(rows: Sequence[Row]) -> str:
 
 def _shown(interval: tuple[float, float, float]) -> str:
     value, low, high = interval
-    return f"{value:.3f} (one run)" if math.isnan(low) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{value:.3f} {interval_text(low, high)}"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -20,7 +20,7 @@ from hydra_plugins.early_stop_tpe_sweeper._tuned import TUNED, command, header, 
 from interface.config import Direction
 from interface.objective import criteria
 from util.atomic_write import atomic_write_text
-from util.statistics import bootstrap_interval, interquartile_mean
+from util.statistics import interquartile_mean, interval_text, iqm_interval
 
 log = logging.getLogger(__name__)
 
@@ -217,8 +217,8 @@ def _shown(ledger: Ledger, race: Race) -> list[Candidate]:
 def _row(one: Candidate, trial: FrozenTrial, race: Race) -> str:
     scores = np.array([run.score for run in one.fresh])
     if scores.size:
-        low, high = bootstrap_interval([scores])
-        fresh = f"{interquartile_mean(scores):.3f} [{low:.3f}, {high:.3f}]"
+        low, high = iqm_interval([scores])
+        fresh = f"{interquartile_mean(scores):.3f} {interval_text(float(low), float(high))}"
         seeds = f"{sum(run.reached for run in one.fresh)} of {len(one.fresh)}"
     else:
         fresh, seeds = "", ""

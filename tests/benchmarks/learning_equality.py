@@ -37,7 +37,7 @@ from experiment.evaluation import evaluate, make_evaluation_env, summarize
 from interface.instantiation import instantiate
 from interface.resolvers import REPOSITORY
 from util.rounding import at_least
-from util.statistics import permutation_p_value, ratio_interval
+from util.statistics import interval_text, permutation_p_value, ratio_interval
 
 TABLE = REPOSITORY / "data" / "learning_equality.csv"
 LIBRARIES = ("ours", "sb3")
@@ -221,13 +221,13 @@ def report(runs: list[Run]) -> str:
 def comparison(ours: list[Run], theirs: list[Run]) -> str:
     our_steps, their_steps = ([float(r.steps) for r in runs] for runs in (ours, theirs))
     ratio = statistics.mean(our_steps) / statistics.mean(their_steps)
-    low, high = ratio_interval(our_steps, their_steps)
+    interval = interval_text(*ratio_interval(our_steps, their_steps), ".2f")
     cells = [
         steps_by_seed(ours),
         f"{statistics.median(our_steps):.0f}",
         steps_by_seed(theirs),
         f"{statistics.median(their_steps):.0f}",
-        f"{ratio:.2f} ({low:.2f}-{high:.2f})",
+        f"{ratio:.2f} {interval}",
         f"{permutation_p_value(our_steps, their_steps):.2f}",
     ]
     return " | ".join(cells)

@@ -20,7 +20,7 @@ import psutil
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[0] = str(REPOSITORY)
 
-from util.statistics import mean_interval  # noqa: E402
+from util.statistics import interval_text, mean_interval  # noqa: E402
 
 LAUNCHERS = ("workers", "balanced")
 TASK = (
@@ -78,8 +78,8 @@ def main() -> None:
         each = ", ".join(f"{value:.1f}" for value in found)
         print(f"| {name} | {sorted(cores[name])} | {statistics.mean(found):.1f} | {each} |")
     ratios = [a / b for a, b in zip(*seconds.values(), strict=True)]
-    low, high = mean_interval(ratios)
-    print(f"\nworkers take {statistics.mean(ratios):.3f} [{low:.3f}, {high:.3f}] times as long")
+    interval = interval_text(*mean_interval(ratios))
+    print(f"\nworkers take {statistics.mean(ratios):.3f} {interval} times as long")
 
 
 if __name__ == "__main__":
