@@ -173,6 +173,7 @@ ARMS: dict[str, Any] = {
     "ours without epoch cap": replace(OURS, factor=NO_CAP),
     "ours with median instead of halving": replace(OURS, pruner=MEDIAN),
     "ours without pruner": replace(OURS, pruner=None),
+    "ours, configurations may repeat": replace(OURS, no_repeats=False),
     "ours without no-sign-of-life rule": replace(OURS, no_sign_of_life=None),
 }
 

@@ -21,6 +21,7 @@ from hydra_plugins.early_stop_tpe_sweeper._executor import Job
 from hydra_plugins.early_stop_tpe_sweeper._founding import found, join
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
 from hydra_plugins.early_stop_tpe_sweeper._monitor import StudyMonitor
+from hydra_plugins.early_stop_tpe_sweeper._no_repeats import NoRepeats
 from hydra_plugins.early_stop_tpe_sweeper._records import CANDIDATE
 from hydra_plugins.early_stop_tpe_sweeper._rules import Race, Verdict
 from hydra_plugins.early_stop_tpe_sweeper._sweep import Limits, Sweep
@@ -40,12 +41,13 @@ class Table:
     """
     Learning curves of one task.
 
-    :param curves: (success, goal distance) at each evaluation, by configuration and seed
+    :param curves: at each evaluation success and goal distance on the goals that runs share, and
+        success on the run's own goals; by configuration and seed
     :param sizes: number of values of each parameter
     :param budget: epochs of a full run
     """
 
-    curves: dict[tuple[Config, int], Curve]
+    curves: dict[tuple[Config, int], list[tuple[float, float, float]]]
     sizes: Config
     budget: int
 
@@ -55,15 +57,15 @@ class Table:
         curves = {}
         with path.open() as file:
             for row in csv.reader(file):
-                pairs = [text.split("/") for text in row[-1].split()]
-                curve = [(float(success), float(distance)) for success, distance in pairs]
+                triples = [text.split("/") for text in row[-1].split()]
+                curve = [(float(shared), float(far), float(own)) for shared, far, own in triples]
                 curves[tuple(map(int, row[:-2])), int(row[-2])] = curve
         sizes = tuple(1 + max(column) for column in zip(*(key for key, _ in curves), strict=True))
         return cls(curves, sizes, max(len(curve) for curve in curves.values()))
 
     def never_fails(self, config: Config) -> bool:
-        """Tell whether a configuration reaches the target on every seed."""
-        return all(self.epochs(config, seed)[1] for seed in self.seeds)
+        """Tell whether a configuration reaches the target on every seed and its own goals."""
+        return all(self.epochs(config, seed, own=True)[1] for seed in self.seeds)
 
     @property
     def seeds(self) -> list[int]:
@@ -76,9 +78,10 @@ class Table:
         """All configurations."""
         return list(itertools.product(*(range(size) for size in self.sizes)))
 
-    def epochs(self, config: Config, seed: int) -> tuple[Curve, bool]:
-        """Return a run's evaluations until it reached the target, and whether it did."""
-        curve = self.curves[config, seed][: self.budget]
+    def epochs(self, config: Config, seed: int, *, own: bool = False) -> tuple[Curve, bool]:
+        """Return a run's evaluations, on its own goals or on the shared ones, until the target."""
+        rows = self.curves[config, seed][: self.budget]
+        curve = [(row[2] if own else row[0], row[1]) for row in rows]
         for n in range(LAST_N, len(curve) + 1):
             if at_least(sum(success for success, _ in curve[n - LAST_N : n]) / LAST_N, TARGET):
                 return curve[:n], True
@@ -179,7 +182,7 @@ class EventExecutor:
     def submit(self, job: Job) -> None:
         """Start a job."""
         config = config_of(job.trial.params)
-        curve, reached = self.table.epochs(config, self.seed_of(job))
+        curve, reached = self.table.epochs(config, self.seed_of(job), own=job.is_fresh)
         pace = speed_of(config, self.rng)
         run = self._run(job, curve, reached=reached)
         heapq.heappush(self._events, (self._now + pace, next(self._count), job, run, pace))
@@ -227,6 +230,7 @@ class Ours:
     :param warm_up: share of the budget that every run gets
     :param no_sign_of_life: share of progress, None for no such rule
     :param no_sign_of_life_after: share of the budget from which on it applies
+    :param no_repeats: whether each configuration is tried before one is tried again
     """
 
     pruner: dict[str, Any] | None
@@ -234,13 +238,15 @@ class Ours:
     warm_up: float = 0.25
     no_sign_of_life: float | None = 0.05
     no_sign_of_life_after: float = 0.5
+    no_repeats: bool = True
 
     def __call__(
         self, table: Table, seeds: Seeds, race: Race, n_trials: int, n_workers: int, number: int
     ) -> Spending:
         """Replay one sweep."""
         storage = optuna.storages.InMemoryStorage()
-        sampler = optuna.samplers.TPESampler(seed=number, multivariate=True, constant_liar=True)
+        tpe = optuna.samplers.TPESampler(seed=number, multivariate=True, constant_liar=True)
+        sampler = NoRepeats(tpe, table.space) if self.no_repeats else tpe
         ledger = Ledger(storage, "replay", table.space, ["maximize"], sampler, identity(), math.inf)
         found(ledger.screening, table.space, 0, "")
         join(ledger.screening, table.space, self._settings(table, race), "")
@@ -294,7 +300,7 @@ def _seed_of(job: Job, seeds: Seeds, ledger: Ledger) -> int:
 
 def is_good(table: Table, config: Config, seeds: Seeds, share: float) -> bool:
     """Tell whether a configuration reaches the target on enough held-out seeds."""
-    reached = [table.epochs(config, seed)[1] for seed in seeds.held_out]
+    reached = [table.epochs(config, seed, own=True)[1] for seed in seeds.held_out]
     return sum(reached) >= share * len(reached)
 
 
@@ -302,7 +308,7 @@ def verify(table: Table, config: Config, seeds: Seeds, race: Race) -> tuple[bool
     """Race one configuration as ours does; return whether it is verified and the epochs spent."""
     n_reached = n_missed = n_epochs = 0
     for seed in seeds.fresh:
-        curve, reached = table.epochs(config, seed)
+        curve, reached = table.epochs(config, seed, own=True)
         n_epochs += len(curve)
         n_reached, n_missed = n_reached + reached, n_missed + (not reached)
         if n_reached >= race.n_needed or n_missed > race.n_allowed - race.n_needed:
