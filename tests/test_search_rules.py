@@ -34,6 +34,7 @@ from interface.parameters import check_parameters
 from interface.result import Status, TrialResult
 from tests.running import CONF
 
+BAD_NAMES = ("../../x", "a/b", "a\\b", "..", ".", "", "/etc/x", "a\nb")
 RACE = Race(n_needed=3, n_allowed=4)
 CAP = EpochCap(budget=40, factor=1.5, warm_up=0.25)
 
@@ -223,6 +224,7 @@ def test_what_a_task_returns(value, expected, status):
         ({"warm_up": 1.5}, r"must be in \[0, 1\]"),
         ({"epoch_factor": 0.5}, "epoch_factor=0.5 must be at least 1"),
         ({"max_trials_per_param": 2}, "at least min_trials_per_param=3"),
+        *(({"study_name": name}, "must be a name without slashes") for name in BAD_NAMES),
         ({"direction": "up"}, "direction=up must be maximize or minimize"),
     ],
 )
@@ -238,6 +240,7 @@ def test_settings_out_of_range(change, message):
         "max_failure_rate": 0.1,
         "epoch_factor": 1.5,
         "direction": "maximize",
+        "study_name": "a name, with $ and 'quotes'",
     }
     check_settings(settings)
     with pytest.raises(UserError, match=message):

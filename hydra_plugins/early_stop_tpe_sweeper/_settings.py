@@ -26,6 +26,12 @@ def check_settings(settings: Mapping[str, Any]) -> None:
             f"hydra.sweeper.max_trials_per_param={settings['max_trials_per_param']} must be at "
             f"least min_trials_per_param={settings['min_trials_per_param']}"
         )
+    name = str(settings["study_name"])
+    if name in ("", ".", "..") or set(name) & set("/\\\0\n"):
+        raise UserError(
+            f"hydra.sweeper.study_name={name} must be a name without slashes and backslashes: "
+            f"a folder in data_dir is called so; hydra.sweep.dir=<path> puts it elsewhere"
+        )
     for name in directions_of(settings["direction"]):
         if name not in ("maximize", "minimize"):
             raise UserError(f"hydra.sweeper.direction={name} must be maximize or minimize")

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import (
     DBAPIError,
     IntegrityError,
@@ -25,6 +24,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.pool import NullPool
 
+from hydra_plugins.early_stop_tpe_sweeper._journal import MendedJournal
 from interface.errors import UserError
 from interface.passwords import refuse_password
 
@@ -203,7 +203,7 @@ def _open_journal(path: Path) -> BaseStorage:
         raise UserError(f"cannot write the study's journal {path}: {error.strerror}") from error
     if not os.access(path.parent, os.W_OK):
         raise UserError(f"cannot write into {path.parent}, where the study's journal lies")
-    return JournalStorage(JournalFileBackend(str(path)))
+    return JournalStorage(MendedJournal(str(path)))
 
 
 @contextlib.contextmanager
