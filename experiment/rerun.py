@@ -7,9 +7,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 # Python puts this file's folder on the path; the packages live one above.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import hydra.utils  # noqa: E402
 
 from experiment.provenance import code_version, package_versions  # noqa: E402
 from experiment.run_directory import (  # noqa: E402
@@ -19,13 +22,19 @@ from experiment.run_directory import (  # noqa: E402
     PROVENANCE,
     RESULT,
     arguments_of,
+    commands_of,
     find_run,
+    load_config,
 )
 from interface.errors import UserError  # noqa: E402
+from interface.result import Status  # noqa: E402
+from interface.run_files import LAST  # noqa: E402
 
 # depend on the clock, not on the seed
 _NOT_COMPARED = ("time/", "system/")
-_STEP = {EVALUATIONS: "step", PROGRESS: "time/total_timesteps"}
+_TABLES = (EVALUATIONS, PROGRESS)
+# what a search decided: trained alone, such a run ends where it ended
+_ENDED_BY_SEARCH = (Status.CAPPED, Status.PRUNED)
 
 
 def differences_of_origin(run_dir: Path) -> list[str]:
@@ -50,13 +59,13 @@ def first_difference(before: Path, after: Path) -> str | None:
     :param after: folder of the second run
     :return: the first step and metric that differ; None if all rows are equal
     """
-    for name, step_column in _STEP.items():
+    for name in _TABLES:
         rows_before, rows_after = _rows(before / name), _rows(after / name)
         for old, new in zip(rows_before, rows_after, strict=False):
-            for key in old:
-                if not key.startswith(_NOT_COMPARED) and old[key] != new.get(key):
-                    step = old[step_column]
-                    return f"{name}: step {step}: {key} was {old[key]}, is {new.get(key)}"
+            for key in old | new:
+                was, now = old.get(key, ""), new.get(key, "")
+                if not key.startswith(_NOT_COMPARED) and was != now:
+                    return f"{name}: step {old['step']}: {key} was {was}, is {now}"
         if len(rows_before) != len(rows_after):
             return f"{name}: {len(rows_before)} rows before, {len(rows_after)} now"
     return None
@@ -75,31 +84,73 @@ def different_weights(before: Path, after: Path) -> str | None:
     :param after: folder of the second run
     :return: one line if they differ, else None
     """
-    old, new = (
-        json.loads((folder / RESULT).read_text(encoding="utf-8"))["weights_sha256"]
-        for folder in (before, after)
-    )
+    old, new = (_result(folder)["weights_sha256"] for folder in (before, after))
     return None if old == new else f"final weights: sha256 was {old}, is {new}"
+
+
+def _result(run_dir: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((run_dir / RESULT).read_text(encoding="utf-8"))
+    return content
+
+
+def arguments_to_repeat(run_dir: Path, output_dir: Path) -> list[str]:
+    """
+    Make the arguments that train all of a run in one piece, to the same end.
+
+    :param run_dir: folder of the run
+    :param output_dir: folder of the run to start
+    :raises UserError: if the run did not end, or cannot be trained in one piece
+    """
+    if not (run_dir / RESULT).exists():
+        raise UserError(f"{run_dir} has no {RESULT}: only a run that has ended can be compared")
+    result = _result(run_dir)
+    status = Status(result["status"])
+    if status is Status.INTERRUPTED:
+        raise UserError(f"{run_dir} was interrupted: let it end first, with restore={run_dir}")
+    if len(commands_of(run_dir)) > 1:
+        _check_goes_on_exactly(run_dir)
+    arguments = arguments_of(run_dir, output_dir)
+    if status in _ENDED_BY_SEARCH:
+        n_epochs = result["n_steps"] // load_config(run_dir).eval_after_n_steps
+        arguments.append(f"n_epochs={n_epochs}")
+    return arguments
+
+
+def _check_goes_on_exactly(run_dir: Path) -> None:
+    from experiment.checkpoint import read_meta  # imports SB3
+
+    model_class = hydra.utils.get_class(read_meta(run_dir / LAST).model_class)
+    if not hasattr(model_class, "resume_episodes"):
+        raise UserError(
+            f"{run_dir} was continued, and {model_class.__name__} starts new episodes where it "
+            f"goes on, so it cannot be trained again in one piece"
+        )
 
 
 def rerun(run_dir: Path) -> str | None:
     """
-    Train again and compare.
+    Train again and compare; what was stopped and went on is trained in one piece.
 
-    :param run_dir: folder of a finished run
+    :param run_dir: folder of a run that has ended
     :return: the first difference, None if the runs are bit-identical
-    :raises UserError: if the run did not finish
+    :raises UserError: if the run cannot be compared
     """
-    if not (run_dir / RESULT).exists():
-        raise UserError(f"{run_dir} has no {RESULT}: only a run that has ended can be compared")
+    commands = commands_of(run_dir)
+    again = run_dir.with_name(f"{run_dir.name}-rerun-{time.strftime('%Y-%m-%d_%H-%M-%S')}")
+    arguments = arguments_to_repeat(run_dir, again)
     for line in differences_of_origin(run_dir):
         _say(f"note: {line}")
-    again = run_dir.with_name(f"{run_dir.name}-rerun-{time.strftime('%Y-%m-%d_%H-%M-%S')}")
-    train = Path(__file__).with_name("train.py")
-    done = subprocess.run([sys.executable, str(train), *arguments_of(run_dir, again)], check=False)
+    if len(commands) > 1:
+        _say(f"note: the run was continued; the values of its last start hold: {commands[-1]}")
+    exit_code = _train(arguments)
     if not (again / RESULT).exists():
-        raise UserError(f"the second run ended with exit code {done.returncode} before its result")
+        raise UserError(f"the second run ended with exit code {exit_code} before its result")
     return first_difference(run_dir, again) or different_weights(run_dir, again)
+
+
+def _train(arguments: list[str]) -> int:
+    train = Path(__file__).with_name("train.py")
+    return subprocess.run([sys.executable, str(train), *arguments], check=False).returncode
 
 
 def _say(text: str) -> None:

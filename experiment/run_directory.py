@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from interface.errors import UserError
@@ -118,21 +119,41 @@ def load_config(run_dir: Path) -> DictConfig:
 
 def write_config(cfg: DictConfig, run_dir: Path) -> None:
     """
-    Write the resolved config of a new run; that of a continued run stays.
+    Write the resolved config of a run, below the commands that started it.
+
+    A run that goes on may be told other values, e.g. a later end: the last ones hold, so that the
+    file says how to train all of the run in one piece.
 
     :param cfg: the main config
     :param run_dir: folder of the run
     """
-    if (run_dir / CONFIG).exists():
+    goes_on = cfg.restore is not None
+    if (run_dir / CONFIG).exists() and not goes_on:
         return
+    overrides = HydraConfig.get().overrides.task
+    command = [sys.argv[0], *overrides] if goes_on else sys.argv
+    this = " ".join(shlex.join(command).splitlines())
+    header = "".join(f"# {text}\n" for text in [*commands_of(run_dir), this])
     # Hydra reads this file when the run is continued, and checks changes against the schema.
-    header = f"# {shlex.join(sys.argv)}\ndefaults:\n- main_schema\n- _self_\n"
+    header += "defaults:\n- main_schema\n- _self_\n"
     # resolved in place: a copy would draw another seed
     content = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
     assert isinstance(content, dict)
     content.pop("search_space", None)
+    content["restore"] = None
     content["trial_monitor"] = {"_target_": _NO_MONITOR}  # whoever runs it again is no search
     atomic_write_text(run_dir / CONFIG, header + OmegaConf.to_yaml(OmegaConf.create(content)))
+
+
+def commands_of(run_dir: Path) -> list[str]:
+    """
+    List the commands that started a run, or let it go on, oldest first.
+
+    :param run_dir: its folder
+    """
+    path = run_dir / CONFIG
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [line.removeprefix("# ") for line in lines if line.startswith("# ")]
 
 
 @contextmanager
