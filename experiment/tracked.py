@@ -62,19 +62,9 @@ def tracked(
     :param model: to train
     """
     provenance = code_version() | package_versions() | machine(model.device.type)
-    tags = {
-        "env": cfg.env.id,
-        "algorithm": cfg.algorithm_name,
-        "seed": str(cfg.seed),
-        "run_dir": str(run_dir),
-        "mlflow.note.content": _note(cfg, run_dir),
-        "mlflow.source.type": "LOCAL",
-        "mlflow.source.name": Path(sys.argv[0]).name,
-    }
-    if isinstance(model, ChoosesUpdate):
-        tags["update"] = model.update_used
-    tags |= provenance | _changes(cfg, run_dir)
-    tracker.start(run_dir, _run_name(cfg, run_dir), config_params(cfg), tags, _sweep_dir())
+    tags = _tags(cfg, run_dir, model) | provenance | _changes(cfg, run_dir)
+    name, step = _run_name(cfg, run_dir), model.num_timesteps
+    tracker.start(run_dir, name, config_params(cfg), tags, step, _sweep_dir())
     atomic_write_text(run_dir / PROVENANCE, json.dumps(provenance, indent=2) + "\n")
     if write_source_snapshot(run_dir / _SOURCE):
         tracker.log_artifact(run_dir / _SOURCE)
@@ -100,6 +90,22 @@ def _keep_traceback(tracker: Tracker, run_dir: Path) -> None:
     with suppress(OSError):  # the reason may be a full disk
         (run_dir / _TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
         tracker.log_artifact(run_dir / _TRACEBACK)
+
+
+def _tags(cfg: DictConfig, run_dir: Path, model: BaseAlgorithm) -> dict[str, str]:
+    """Tell what a run is, for the lists of runs."""
+    tags = {
+        "env": cfg.env.id,
+        "algorithm": cfg.algorithm_name,
+        "seed": str(cfg.seed),
+        "run_dir": str(run_dir),
+        "mlflow.note.content": _note(cfg, run_dir),
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.name": Path(sys.argv[0]).name,
+    }
+    if isinstance(model, ChoosesUpdate):
+        tags["update"] = model.update_used
+    return tags
 
 
 def _is_lost(monitor: TrialMonitor, error: BaseException) -> bool:

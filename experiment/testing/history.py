@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from experiment.testing.matrix import State
 from experiment.testing.reports import remarks
 from experiment.testing.runner import Progress
-from experiment.tracking.store import connect, experiment_id, open_run
+from experiment.tracking.store import connect, experiment_id, make_run
 
 _ROW, _CODE, _STATE = "regression.row", "regression.code", "regression.state"
 _ENDED = {State.PASSED: "FINISHED", State.FAILED: "FAILED"}
@@ -24,7 +24,7 @@ class History:
 
     def __init__(self, uri: str, kind: str, code: str) -> None:
         self._client = connect(uri)
-        self._experiment = experiment_id(self._client, uri, f"regression-{kind}", None)
+        self._experiment = experiment_id(self._client, f"regression-{kind}", None)
         self._code = code
 
     def before(self) -> dict[str, str]:
@@ -58,7 +58,7 @@ class History:
             tags = {_ROW: one.row.name, _CODE: self._code, _STATE: one.state.value}
             if remarks(one):
                 tags["regression.remarks"] = "; ".join(remarks(one))[:4000]
-            run_id = open_run(self._client, self._experiment, None, one.row.name, tags)
+            run_id = make_run(self._client, self._experiment, one.row.name, tags)
             verdicts = list(one.verdicts.values())
             for name in sorted({name for verdict in verdicts for name in verdict.metrics}):
                 values = [v.metrics[name] for v in verdicts if name in v.metrics]

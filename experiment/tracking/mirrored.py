@@ -1,5 +1,6 @@
 """MLflow, and a mirror of it in Comet that runs in a process of its own."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from typing import Any
 from experiment.tracking.tracker import MlflowTracker
 from interface.errors import UserError
 from interface.resolvers import REPOSITORY, quoted
+
+log = logging.getLogger(__name__)
 
 MIRROR_LOG = "comet.log"
 
@@ -55,10 +58,11 @@ class MirroredTracker(MlflowTracker):
         name: str,
         params: Mapping[str, str],
         tags: Mapping[str, str],
+        step: int,
         sweep_dir: Path | None = None,
     ) -> None:
         """Open the run, and mirror it now and then if asked for."""
-        super().start(folder, name, params, tags, sweep_dir)
+        super().start(folder, name, params, tags, step, sweep_dir)
         if self._interval_minutes > 0:
             self._mirror(f"interval_minutes={self._interval_minutes}")
 
@@ -68,6 +72,12 @@ class MirroredTracker(MlflowTracker):
         self._mirror()
 
     def _mirror(self, *overrides: str) -> None:
+        if self.run_id is None:
+            log.warning(
+                "MLflow does not know the run yet, so there is nothing to mirror; once it does:\n"
+                "  python experiment/comet_mirror.py"
+            )
+            return
         script = REPOSITORY / "experiment" / "comet_mirror.py"
         with (self._folder / MIRROR_LOG).open("a") as output:
             subprocess.Popen(

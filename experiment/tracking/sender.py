@@ -1,126 +1,68 @@
-"""Send a journal's records to MLflow, and never give up while the run lasts."""
+"""The thread that empties a journal, and never gives up while the run lasts."""
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
 
-from experiment.tracking.journal import Journal, Record
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
+from experiment.tracking.delivery import Delivery, first_line
+from experiment.tracking.store import StoreAwayError
+from interface.errors import UserError
 
 log = logging.getLogger(__name__)
 
-# MLflow takes at most 1000 metrics, 100 params and 100 tags in a batch.
-_MOST_RECORDS = 50
-_MOST_METRICS = 1000
-_MOST_PARAMS = 100
 _LONGEST_PAUSE_SECONDS = 30.0
-
-
-def send_all(client: "MlflowClient", run_id: str, folder: Path, records: Iterable[Record]) -> None:
-    """
-    Send records in their order; sending one twice changes nothing.
-
-    :param client: of the store
-    :param run_id: of the run
-    :param folder: of the run; artifacts are named relative to it
-    :param records: from the journal
-    """
-    metrics: list[Any] = []
-    params: dict[str, str] = {}
-    tags: dict[str, str] = {}
-    for record in records:
-        kind = record["kind"]
-        if kind == "metrics":
-            metrics += _metrics(record)
-        elif kind == "params":
-            params |= record["values"]
-        elif kind == "tags":
-            tags |= record["values"]
-        elif kind == "artifact":
-            path = folder / record["path"]
-            if path.exists():
-                client.log_artifact(run_id, str(path), record["folder"])
-        elif kind == "end":
-            _send_batches(client, run_id, metrics, params, tags)
-            metrics, params, tags = [], {}, {}
-            client.set_terminated(run_id, record["status"], record["time"])
-    _send_batches(client, run_id, metrics, params, tags)
-
-
-def _metrics(record: Record) -> list[Any]:
-    from mlflow.entities import Metric
-
-    return [
-        Metric(key, value, record["time"], record["step"])
-        for key, value in record["values"].items()
-    ]
-
-
-def _send_batches(
-    client: "MlflowClient",
-    run_id: str,
-    metrics: list[Any],
-    params: dict[str, str],
-    tags: dict[str, str],
-) -> None:
-    from mlflow.entities import Param, RunTag
-
-    param_list = [Param(key, value) for key, value in params.items()]
-    tag_list = [RunTag(key, value) for key, value in tags.items()]
-    while metrics or param_list or tag_list:
-        client.log_batch(
-            run_id,
-            metrics=metrics[:_MOST_METRICS],
-            params=param_list[:_MOST_PARAMS],
-            tags=tag_list[:_MOST_PARAMS],
-        )
-        metrics = metrics[_MOST_METRICS:]
-        param_list = param_list[_MOST_PARAMS:]
-        tag_list = tag_list[_MOST_PARAMS:]
 
 
 class Sender(threading.Thread):
     """
     The thread that empties a journal.
 
-    :param client: of the store
-    :param run_id: of the run
-    :param folder: of the run
-    :param journal: to empty
+    :param delivery: of the journal
     :param interval_seconds: pause between two batches
     :param every_interval: called before each batch, e.g. to sample the machine's load
+    :param on_open: called when the store has answered for the first time
     """
 
     def __init__(
         self,
-        client: "MlflowClient",
-        run_id: str,
-        folder: Path,
-        journal: Journal,
+        delivery: Delivery,
         interval_seconds: float,
         every_interval: Callable[[], None],
+        on_open: Callable[[], object],
     ) -> None:
         super().__init__(name="tracking", daemon=True)
-        self._client = client
-        self._run_id = run_id
-        self._folder = folder
-        self._journal = journal
+        self._delivery = delivery
         self._interval_seconds = interval_seconds
         self._every_interval = every_interval
+        self._on_open = on_open
+        self._tried = threading.Event()
+        self._refusal: UserError | None = None
         self._finishing = threading.Event()
         self._abandoned = False
         self.cpu_seconds = 0.0
         """Time that this thread has computed."""
 
+    def start_within(self, timeout_seconds: float) -> None:
+        """
+        Start, and wait for the store's first answer; a store that is away is no error.
+
+        :param timeout_seconds: longest wait
+        :raises UserError: if the store can never be used
+        """
+        self.start()
+        if not self._tried.wait(timeout_seconds):
+            log.warning("the tracking store has not answered yet; training begins")
+        if self._refusal is not None:
+            raise self._refusal
+
     def run(self) -> None:
-        """Send until told to finish and nothing is left."""
+        """Open the store, then send until told to finish and nothing is left."""
+        behind = not self._open()
+        self._tried.set()
+        if self._refusal is not None:
+            return
         pause = self._interval_seconds
-        behind = False
         while True:
             finishing = self._finishing.wait(pause)
             if self._abandoned:
@@ -128,11 +70,11 @@ class Sender(threading.Thread):
             if not finishing:  # the journal may be closed
                 self._every_interval()
             try:
-                done = self._send_some()
+                done = self._delivery.send_some()
             except Exception as error:  # noqa: BLE001 (any failure of the store; told once, retried)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
                 if not behind:
-                    log.warning("tracking is behind, training goes on: %s", _first_line(error))
+                    _tell(error)
                 behind = True
             else:
                 pause = self._interval_seconds if done else 0.0
@@ -144,13 +86,21 @@ class Sender(threading.Thread):
             finally:
                 self.cpu_seconds = time.thread_time()
 
-    def _send_some(self) -> bool:
-        """Send one batch; tell whether nothing is left."""
-        records, offset = self._journal.unsent(_MOST_RECORDS)
-        if records:
-            send_all(self._client, self._run_id, self._folder, records)
-            self._journal.mark_sent(offset)
-        return len(records) < _MOST_RECORDS
+    def _open(self) -> bool:
+        """Try to open the store; tell whether it answered."""
+        try:
+            self._delivery.open()
+            self._on_open()
+        except StoreAwayError as error:
+            _tell(error)
+            return False
+        except UserError as error:
+            self._refusal = error
+            return False
+        except Exception as error:  # noqa: BLE001 (any failure of the store; told once, retried)
+            _tell(error)
+            return False
+        return True
 
     def finish(self, timeout_seconds: float) -> None:
         """
@@ -171,6 +121,5 @@ class Sender(threading.Thread):
         self.finish(timeout_seconds)
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+def _tell(error: Exception) -> None:
+    log.warning("tracking is behind, training goes on: %s", first_line(error))

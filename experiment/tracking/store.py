@@ -3,25 +3,45 @@
 import contextlib
 import logging
 import os
+import sqlite3
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from interface.errors import UserError
 from interface.passwords import refuse_password
 from interface.run_files import RUN_ID
 from util.atomic_write import atomic_write_text
+from util.file_systems import network_file_system
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+log = logging.getLogger(__name__)
 
 _ANSWER_SECONDS = 5.0
+_SCHEMA_SECONDS = 60.0
+_SQLITE = "sqlite:///"
+# A database says so where the URL is wrong; anything else may pass.
+_WRONG = (
+    "unable to open",
+    "not a database",
+    "authentication failed",
+    "does not exist",
+    "unsupported URI",
+)
 
 PARENT = "mlflow.parentRunId"
+
+
+class StoreAwayError(UserError):
+    """The store does not answer now; it may later."""
 
 
 def connect(uri: str) -> "MlflowClient":
@@ -29,7 +49,8 @@ def connect(uri: str) -> "MlflowClient":
     Connect to a store, and make a fresh database ready.
 
     :param uri: of an MLflow server or database
-    :raises UserError: if it does not answer
+    :raises StoreAwayError: if it does not answer now
+    :raises UserError: if it never will
     """
     refuse_password("tracking.uri", uri)
     # A server that hangs must not hang the end of a run: MLflow's own default is minutes.
@@ -37,20 +58,26 @@ def connect(uri: str) -> "MlflowClient":
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     if uri.startswith("http"):
         _check_server(uri)
+    if uri.startswith(_SQLITE):
+        # A connection that is kept would go on writing into a file that was deleted.
+        os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     # our sender tells of failures, once
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    for name in ("mlflow.store.db.utils", "urllib3.connectionpool"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        with _alone(uri):
-            client = MlflowClient(tracking_uri=uri)
-            client.search_experiments(max_results=1)
+        if uri.startswith(_SQLITE):
+            _make_schema(uri)
+        client = MlflowClient(tracking_uri=uri)
+        client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"cannot use tracking.uri={uri}: {reason}") from error
+        kind = UserError if any(words in str(error) for words in _WRONG) else StoreAwayError
+        raise kind(f"cannot use tracking.uri={uri}: {reason}") from error
     return client
 
 
@@ -61,10 +88,28 @@ def connect_existing(uri: str) -> "MlflowClient":
     :param uri: of an MLflow server or database
     :raises UserError: if it is not there or does not answer
     """
-    path = uri.removeprefix("sqlite:///")
+    path = uri.removeprefix(_SQLITE)
     if path != uri and not Path(path).is_file():
         raise UserError(f"there is no MLflow database {path}")
     return connect(uri)
+
+
+def warn_of_network(uri: str) -> None:
+    """
+    Say that SQLite may lose what several hosts write into one file over a network.
+
+    :param uri: of a store
+    """
+    if not uri.startswith(_SQLITE):
+        return
+    kind = network_file_system(Path(uri.removeprefix(_SQLITE)))
+    if kind is not None:
+        log.warning(
+            "tracking.uri=%s lies on a network file system (%s), where SQLite's locks may fail; "
+            "use a local file, or `mlflow server` and its address",
+            uri,
+            kind,
+        )
 
 
 def _check_server(uri: str) -> None:
@@ -73,47 +118,71 @@ def _check_server(uri: str) -> None:
             return
     except urllib.error.HTTPError:
         return  # it answers; what it answers is for MLflow to judge
-    except (OSError, ValueError) as error:
-        raise UserError(
+    except ValueError as error:
+        raise UserError(f"tracking.uri={uri} is no address: {error}") from error
+    except OSError as error:
+        raise StoreAwayError(
             f"tracking.uri={uri} does not answer within {_ANSWER_SECONDS:.0f} s: {error}"
         ) from error
 
 
-@contextlib.contextmanager
-def _alone(uri: str) -> Iterator[None]:
-    """Let one process at a time make a fresh SQLite store: its schema is made in several steps."""
-    if not uri.startswith("sqlite:///"):
-        yield
-        return
-    path = Path(uri.removeprefix("sqlite:///"))
+def _make_schema(uri: str) -> None:
+    """Make a fresh SQLite store, one process at a time: its schema is made in several steps."""
+    path = Path(uri.removeprefix(_SQLITE))
     if not path.parent.is_dir():
         raise UserError(f"tracking.uri={uri}: there is no folder {path.parent}")
-    with FileLock(f"{path}.lock"):
-        yield
+    if _has_schema(path):
+        return
+    from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    try:
+        with FileLock(f"{path}.lock", timeout=_SCHEMA_SECONDS):
+            if not _has_schema(path):
+                SqlAlchemyStore(uri, DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)  # type: ignore[no-untyped-call]
+    except Timeout as error:
+        raise StoreAwayError(f"tracking.uri={uri}: another process is making it") from error
 
 
-def experiment_id(
-    client: "MlflowClient", uri: str, name: str, artifact_location: str | None
-) -> str:
+def _has_schema(path: Path) -> bool:
+    """Tell whether MLflow has made its default experiment, which it does last."""
+    if not path.is_file():
+        return False
+    address = f"file:{quote(str(path))}?mode=ro"
+    with contextlib.closing(
+        sqlite3.connect(address, uri=True, timeout=_ANSWER_SECONDS)
+    ) as database:
+        try:
+            return database.execute("SELECT 1 FROM experiments LIMIT 1").fetchone() is not None
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise StoreAwayError(
+                    f"cannot use tracking.uri={_SQLITE}{path}: database is locked"
+                ) from error
+            return False
+        except sqlite3.DatabaseError as error:
+            raise UserError(f"cannot use tracking.uri={_SQLITE}{path}: {error}") from error
+
+
+def experiment_id(client: "MlflowClient", name: str, artifact_location: str | None) -> str:
     """
     Find or make an experiment.
 
     :param client: from ``connect``
-    :param uri: of the store
     :param name: of the experiment
     :param artifact_location: where a new experiment's artifacts go; None: the server's choice
+    :raises UserError: if it was deleted
     """
     from mlflow.exceptions import MlflowException
 
-    with _alone(uri):
-        experiment = client.get_experiment_by_name(name)
-        if experiment is None:
-            try:
-                return client.create_experiment(name, artifact_location)
-            except MlflowException:  # another process on a server was faster
-                experiment = client.get_experiment_by_name(name)
-                if experiment is None:
-                    raise
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        try:
+            return client.create_experiment(name, artifact_location)
+        except MlflowException:  # another process was faster
+            experiment = client.get_experiment_by_name(name)
+            if experiment is None:
+                raise
     if experiment.lifecycle_stage == "deleted":
         raise UserError(
             f"the MLflow experiment {name} was deleted; choose another tracking.experiment_name, "
@@ -122,50 +191,63 @@ def experiment_id(
     return str(experiment.experiment_id)
 
 
-def open_run(
-    client: "MlflowClient", experiment: str, run_id: str | None, name: str, tags: Mapping[str, str]
+def make_run(
+    client: "MlflowClient",
+    experiment: str,
+    name: str,
+    tags: Mapping[str, str],
+    start_time: int | None = None,
 ) -> str:
     """
-    Make a run, or reopen one.
+    Make a run.
 
     :param client: from ``connect``
     :param experiment: its id
-    :param run_id: of the run to continue; None for a new one
-    :param name: of a new run
-    :param tags: of a new run
-    :return: the run's id
-    :raises UserError: if the run to continue is not in the store
+    :param name: of the run
+    :param tags: of the run
+    :param start_time: in milliseconds; None: now
+    :return: its id
     """
-    if run_id is None:
-        return str(client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id)
+    run = client.create_run(experiment, start_time, dict(tags), run_name=name)
+    return str(run.info.run_id)
+
+
+def run_in(client: "MlflowClient", run_id: str) -> "Run | None":
+    """
+    Find a run; None if the store does not have it, or has deleted it.
+
+    :param client: from ``connect``
+    :param run_id: of the run
+    """
     from mlflow.exceptions import MlflowException
 
     try:
-        client.update_run(run_id, status="RUNNING")
+        run = client.get_run(run_id)
     except MlflowException as error:
-        raise UserError(f"the MLflow run {run_id} cannot be continued: {error.message}") from error
-    return run_id
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+    return None if run.info.lifecycle_stage == "deleted" else run
 
 
 def parent_run(
     client: "MlflowClient", experiment: str, sweep_dir: Path, tags: Mapping[str, str]
 ) -> str:
     """
-    Find the run of a search; its first trial opens it.
+    Find the run of a search; its first trial makes it.
 
     :param client: of the store
     :param experiment: id
     :param sweep_dir: folder of the search
-    :param tags: of the trial, of which the search takes environment and algorithm
+    :param tags: of the search
     :return: its id
     """
     path = sweep_dir / RUN_ID
     with FileLock(sweep_dir / ".mlflow.lock"):
         if path.exists():
-            return path.read_text(encoding="utf-8").strip()
-        own = {key: tags[key] for key in ("env", "algorithm") if key in tags}
-        run_id = open_run(
-            client, experiment, None, sweep_dir.name, {**own, "study": sweep_dir.name}
-        )
-        atomic_write_text(path, f"{run_id}\n")
-        return run_id
+            known = path.read_text(encoding="utf-8").strip()
+            if run_in(client, known) is not None:
+                return known
+        made = make_run(client, experiment, sweep_dir.name, {**tags, "study": sweep_dir.name})
+        atomic_write_text(path, f"{made}\n")
+        return made

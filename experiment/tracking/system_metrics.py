@@ -11,12 +11,10 @@ class SystemMetrics:
 
     Only the monitors are MLflow's: its thread gives up at the first failure of the store.
 
-    :param run_id: of the run
     :param interval_seconds: pause between two samples; 0 for none
     """
 
-    def __init__(self, run_id: str, interval_seconds: float) -> None:
-        self._run_id = run_id
+    def __init__(self, interval_seconds: float) -> None:
         self._interval_seconds = interval_seconds
         self._next = time.monotonic() + interval_seconds
         self._monitor: Any = None
@@ -30,7 +28,7 @@ class SystemMetrics:
             from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
             logging.getLogger("mlflow.system_metrics").setLevel(logging.WARNING)
-            self._monitor = SystemMetricsMonitor(self._run_id)  # type: ignore[no-untyped-call]
+            self._monitor = SystemMetricsMonitor("")  # type: ignore[no-untyped-call]
         self._monitor.collect_metrics()
         values = self._monitor.aggregate_metrics()
         for monitor in self._monitor.monitors:

@@ -1,27 +1,33 @@
 """What a run tells its tracker."""
 
 import logging
+import math
 import time
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from experiment.tracking.journal import Journal
+from experiment.tracking.dead_runs import close_dead_runs
+from experiment.tracking.delivery import Delivery, Target
+from experiment.tracking.journal import Journal, Record
 from experiment.tracking.sender import Sender
-from experiment.tracking.store import PARENT, connect, experiment_id, open_run, parent_run
 from experiment.tracking.system_metrics import SystemMetrics
-from interface.run_files import RUN_ID
-from util.atomic_write import atomic_write_text
+from interface.errors import UserError
+from util.process_identity import identity
 
 log = logging.getLogger(__name__)
 
+_TIMES = "time/"
 END_STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 
 
 class Tracker(Protocol):
     """A sink for one run."""
 
-    run_id: str | None
+    @property
+    def run_id(self) -> str | None:
+        """The store's id of the run; None if there is none, or none yet."""
 
     def start(
         self,
@@ -29,15 +35,17 @@ class Tracker(Protocol):
         name: str,
         params: Mapping[str, str],
         tags: Mapping[str, str],
+        step: int,
         sweep_dir: Path | None = None,
     ) -> None:
         """
-        Open the run, or reopen the one whose id lies in the folder.
+        Open the run, or reopen the one whose journal lies in the folder.
 
         :param folder: of the run
         :param name: of a new run
         :param params: written once, when the run is new
         :param tags: written at each start
+        :param step: environment steps made before
         :param sweep_dir: of the search that the run belongs to
         """
 
@@ -81,7 +89,10 @@ class Tracker(Protocol):
 class NullTracker:
     """Tracks nothing."""
 
-    run_id: str | None = None
+    @property
+    def run_id(self) -> str | None:
+        """There is none."""
+        return None
 
     def start(
         self,
@@ -89,6 +100,7 @@ class NullTracker:
         name: str,
         params: Mapping[str, str],
         tags: Mapping[str, str],
+        step: int,
         sweep_dir: Path | None = None,
     ) -> None:
         """Do nothing."""
@@ -122,6 +134,7 @@ class MlflowTracker:
     :param experiment_name: MLflow experiment of the run
     :param flush_interval_seconds: pause between two batches
     :param system_metrics_interval_seconds: pause between two samples of the machine; 0 for none
+    :param open_timeout_seconds: longest wait for the store at the start of the run
     :param close_timeout_seconds: longest wait at the end of the run
     """
 
@@ -132,6 +145,7 @@ class MlflowTracker:
         experiment_name: str,
         flush_interval_seconds: float,
         system_metrics_interval_seconds: float,
+        open_timeout_seconds: float,
         close_timeout_seconds: float,
     ) -> None:
         self._uri = uri
@@ -139,9 +153,14 @@ class MlflowTracker:
         self._experiment_name = experiment_name
         self._flush_interval_seconds = flush_interval_seconds
         self._system_metrics_interval_seconds = system_metrics_interval_seconds
+        self._open_timeout_seconds = open_timeout_seconds
         self._close_timeout_seconds = close_timeout_seconds
         self._call_seconds = 0.0
-        self.run_id: str | None = None
+
+    @property
+    def run_id(self) -> str | None:
+        """MLflow's id of the run; None as long as the store is away."""
+        return self._delivery.run_id
 
     def start(
         self,
@@ -149,43 +168,82 @@ class MlflowTracker:
         name: str,
         params: Mapping[str, str],
         tags: Mapping[str, str],
+        step: int,
         sweep_dir: Path | None = None,
     ) -> None:
-        """Open the run; a store that does not answer is an error now, later it is not."""
-        client = connect(self._uri)
-        experiment = experiment_id(
-            client, self._uri, self._experiment_name, self._artifact_location
-        )
-        id_path = folder / RUN_ID
-        known = id_path.read_text(encoding="utf-8").strip() if id_path.exists() else None
-        if sweep_dir is not None:
-            parent = parent_run(client, experiment, sweep_dir, tags)
-            tags = {**tags, PARENT: parent, "study": sweep_dir.name}
-        self.run_id = open_run(client, experiment, known, name, tags)
+        """Open the run; as long as the store is away, the records wait in the journal."""
         self._folder = folder
         self._journal = Journal(folder)
-        if known is None:
-            atomic_write_text(id_path, f"{self.run_id}\n")
+        starts = [record for record in self._journal.records() if record["kind"] == "start"]
+        target = self._target(starts[0] if starts else None, name, tags, sweep_dir)
+        self._delivery = Delivery(folder, self._journal, target)
+        is_new = not starts and self._delivery.run_id is None
+        before = self._journal.size()
+        target.write(self._journal)
+        if is_new:
             self._journal.append("params", values=dict(params))
         self._journal.append("tags", values=dict(tags))
-        self._system = SystemMetrics(self.run_id, self._system_metrics_interval_seconds)
-        self._started = time.monotonic()
+        self._held = self._journal.metrics_from(step)
+        self._system = SystemMetrics(self._system_metrics_interval_seconds)
+        self._started = time.monotonic() - self._journal.seconds_of_machine()
         self._sender = Sender(
-            client,
-            self.run_id,
-            folder,
-            self._journal,
+            self._delivery,
             self._flush_interval_seconds,
             self._log_system_metrics,
+            lambda: close_dead_runs(self._delivery.client),
         )
-        self._sender.start()
+        try:
+            self._sender.start_within(self._open_timeout_seconds)
+        except UserError:
+            self._journal.cut(before)
+            self._journal.close()
+            raise
+
+    def _target(
+        self,
+        first: Record | None,
+        name: str,
+        tags: Mapping[str, str],
+        sweep_dir: Path | None,
+    ) -> Target:
+        """Tell where the records belong; what names the run stays as it was at its first start."""
+        search = {key: tags[key] for key in ("env", "algorithm") if key in tags}
+        return Target(
+            uri=self._uri,
+            experiment=self._experiment_name,
+            artifact_location=self._artifact_location,
+            name=first["name"] if first else name,
+            journal=first["journal"] if first else uuid.uuid4().hex,
+            time=first["time"] if first else int(1000 * time.time()),
+            sweep_dir=None if sweep_dir is None else str(sweep_dir),
+            search=search,
+            process=identity(),
+        )
 
     def log_metrics(self, values: Mapping[str, float], step: int) -> None:
-        """Write to the journal."""
+        """Write to the journal what it does not hold from before a kill."""
         start = time.perf_counter()
         now = int(1000 * time.time())
-        self._journal.append("metrics", time=now, step=step, values=dict(values))
+        new = {key: value for key, value in values.items() if not self._is_held(key, step, value)}
+        if new:
+            self._journal.append("metrics", time=now, step=step, values=new)
         self._call_seconds += time.perf_counter() - start
+
+    def _is_held(self, key: str, step: int, value: float) -> bool:
+        """Tell whether a point was logged before: times are another's, all else must be equal."""
+        before = self._held.get((key, step))
+        if before is None:
+            return False
+        if key.startswith(_TIMES) or before == value or (math.isnan(before) and math.isnan(value)):
+            return True
+        log.warning(
+            "%s at step %d was %g before the run was stopped and is %g now; the store keeps both",
+            key,
+            step,
+            before,
+            value,
+        )
+        return False
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         """Write to the journal."""
