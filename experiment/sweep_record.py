@@ -1,6 +1,7 @@
 """The parent run of a search in MLflow: its trials are nested in it, its report lies there."""
 
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ class SweepRecord(Callback):
         results = _results(sweep_dir)
         value = results.get("best_value")
         if value is not None:
-            client.log_metric(parent, "best_value", value)
+            if math.isfinite(value):  # a database would keep another number for infinity
+                client.log_metric(parent, "best_value", value)
             client.set_tag(parent, "best_trial", results["best_trial"])
             client.set_tag(parent, "verified", str(results["verified"]).lower())
             winner = run_id_of(Path(results["run_dir"]))

@@ -268,3 +268,16 @@ def test_a_space_without_end_is_left_to_the_sampler():
         assert trials[0].params == trials[1].params
         for study, trial in zip((plain, ours), trials, strict=True):
             study.tell(trial, trial.params["q"])
+
+
+def test_a_plan_leaves_nothing_behind(tmp_path: Path):
+    data_dir = tmp_path / "data"
+    done = forked_command(
+        tmp_path,
+        "experiment/train.py",
+        *("--plan", *TINY, "policy=small,default", "hydra/launcher=basic", f"data_dir={data_dir}"),
+        *("eval_after_n_steps=40", "hydra.sweeper.n_verification_rollouts=5"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "an epoch takes 0." in done.stdout
+    assert not data_dir.exists()

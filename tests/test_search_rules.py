@@ -1,7 +1,9 @@
 """The rules of a search: verification, epoch cap, pruning, search spaces. Tables, no Hydra run."""
 
+import json
 import math
 
+import numpy as np
 import optuna
 import pytest
 from hydra import compose, initialize_config_dir
@@ -12,7 +14,7 @@ from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from hydra_plugins.early_stop_tpe_sweeper._outcome import outcome_of
-from hydra_plugins.early_stop_tpe_sweeper._plan import Cost
+from hydra_plugins.early_stop_tpe_sweeper._plan import Cost, seconds_per_epoch
 from hydra_plugins.early_stop_tpe_sweeper._rules import (
     Candidate,
     EpochCap,
@@ -36,6 +38,7 @@ from tests.running import CONF
 
 BAD_NAMES = ("../../x", "a/b", "a\\b", "..", ".", "", "/etc/x", "a\nb")
 RACE = Race(n_needed=3, n_allowed=4)
+FINISHED = Status.FINISHED
 CAP = EpochCap(budget=40, factor=1.5, warm_up=0.25)
 
 
@@ -203,6 +206,11 @@ def test_the_defaults_are_found_in_the_space():
     ("value", "expected", "status"),
     [
         (TrialResult((1.5,), Status.SUCCESS, 3, 300), [1.5], Status.SUCCESS),
+        (
+            TrialResult((np.float32(0.5),), Status.FINISHED, np.int64(3), np.int64(9)),
+            [0.5],
+            FINISHED,
+        ),  # type: ignore[arg-type]
         (0.25, [0.25], None),
         ("0.5", [0.5], None),
         (math.nan, [-1.0], None),
@@ -215,6 +223,7 @@ def test_what_a_task_returns(value, expected, status):
     outcome = outcome_of(value, [-1.0])
     assert (outcome.values, outcome.status) == (expected, status)
     assert (outcome.error is None) == (expected is not None)
+    json.dumps([outcome.values, outcome.attributes])  # as a journal does
 
 
 @pytest.mark.parametrize(
@@ -269,10 +278,26 @@ def test_what_a_plan_says():
         n_fresh=4,
         steps_per_epoch=500,
         seconds_per_epoch=2.4,
+        seconds_per_fresh_epoch=3.6,
         seconds_per_run=0.0,
         n_workers=2,
     )
     said = "\n".join(cost.lines())
-    assert "expected: 43,200 steps in 1.7 min" in said
+    assert "an epoch takes 2.4 s here, 3.6 s on a fresh seed" in said
+    assert "expected: 43,200 steps in 1.9 min" in said
     assert "screening alone: 120,000 steps in 4.8 min" in said
-    assert "24.0 min" in said
+    assert "33.6 min" in said
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds"),
+    [
+        ([(0, 0.0), (1, 9.0), (2, 11.0), (3, 13.0)], 2.0),  # a slow start
+        ([(0, 0.0), (1, 0.0), (2, 0.0), (3, 0.0)], 0.0),
+        ([(0, 1.0), (2, 5.0)], 2.0),  # a rollout longer than an epoch
+        ([(0, 1.0), (3, 7.0)], 2.0),
+        ([], 4.0),  # of another host
+    ],
+)
+def test_an_epoch_is_measured_within_one_run(times, seconds):
+    assert seconds_per_epoch(times, 3, 12.0) == seconds

@@ -58,8 +58,8 @@ def outcome_of(value: Any, worst: list[float]) -> Outcome:
         status = value.status
         result = {
             "status": status.value,
-            "n_epochs": value.n_epochs,
-            "n_steps": value.n_steps,
+            "n_epochs": int(value.n_epochs),  # a journal refuses numpy's numbers
+            "n_steps": int(value.n_steps),
         }
         if value.run_id is not None:
             result["run_id"] = value.run_id

@@ -2,11 +2,13 @@
 
 import logging
 import shutil
+import statistics
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hydra.core.plugins import Plugins
@@ -16,13 +18,17 @@ from omegaconf import DictConfig, OmegaConf, read_write
 
 from hydra_plugins.early_stop_tpe_sweeper._rules import Race
 from hydra_plugins.early_stop_tpe_sweeper._search_space import SearchSpace
+from hydra_plugins.early_stop_tpe_sweeper._work import workers_of
 from interface.errors import UserError
+from interface.resolvers import quoted
+from interface.trial_monitor import NullTrialMonitor, StopReason
 
 log = logging.getLogger(__name__)
 
 # What our sweeps took: see the README of hydra_plugins.
 _SCREENING_SHARE = 0.3
 _VERIFICATION_SHARE = 0.2
+_N_EPOCHS = 3
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class Cost:
     :param n_fresh: runs on fresh seeds of one contender at most
     :param steps_per_epoch: environment steps
     :param seconds_per_epoch: of one of ``n_workers`` runs at once, evaluation included
+    :param seconds_per_fresh_epoch: the same of a run on a fresh seed, which is tested longer
     :param seconds_per_run: before the first step
     :param n_workers: runs at once
     """
@@ -44,38 +51,63 @@ class Cost:
     n_fresh: int
     steps_per_epoch: int
     seconds_per_epoch: float
+    seconds_per_fresh_epoch: float
     seconds_per_run: float
     n_workers: int
 
-    def duration(self, n_epochs: float, n_runs: float) -> str:
+    def duration(self, n_epochs: float, n_fresh_epochs: float, n_runs: float) -> str:
         """
         Say how long that takes.
 
-        :param n_epochs: of all runs together
+        :param n_epochs: of all screening runs together
+        :param n_fresh_epochs: of all runs on fresh seeds together
         :param n_runs: how many
         """
         seconds = n_epochs * self.seconds_per_epoch + n_runs * self.seconds_per_run
+        seconds += n_fresh_epochs * self.seconds_per_fresh_epoch
         hours = seconds / self.n_workers / 3600
         return f"{60 * hours:.1f} min" if hours < 2 else f"{hours:.1f} h"
 
     def lines(self) -> list[str]:
         """Say what to expect, and what it can cost at most."""
         full = self.n_trials * self.budget
-        expected = full * (_SCREENING_SHARE + _VERIFICATION_SHARE * _SCREENING_SHARE)
-        most = full + self.n_trials * self.n_fresh * self.budget
+        screening = _SCREENING_SHARE * full
+        fresh = _VERIFICATION_SHARE * screening
         runs = self.n_trials * (1 + _VERIFICATION_SHARE)
+        most_fresh = self.n_trials * self.n_fresh
+        expected = self.duration(screening, fresh, runs)
+        alone = self.duration(full, 0, self.n_trials)
+        most = self.duration(full, most_fresh * self.budget, self.n_trials + most_fresh)
         return [
             f"{self.n_trials} trials of at most {self.budget} epochs of {self.steps_per_epoch} "
-            f"steps, {self.n_workers} at once; an epoch takes {self.seconds_per_epoch:.1f} s here",
-            f"expected: {expected * self.steps_per_epoch:,.0f} steps in "
-            f"{self.duration(expected, runs)}: {_SCREENING_SHARE:.0%} of the budget for "
-            f"screening and {_VERIFICATION_SHARE:.0%} of that again for fresh seeds, as sweeps "
-            f"have taken",
+            f"steps, {self.n_workers} at once; an epoch takes {self.seconds_per_epoch:.1f} s here, "
+            f"{self.seconds_per_fresh_epoch:.1f} s on a fresh seed",
+            f"expected: {(screening + fresh) * self.steps_per_epoch:,.0f} steps in {expected}: "
+            f"{_SCREENING_SHARE:.0%} of the budget for screening and {_VERIFICATION_SHARE:.0%} of "
+            f"that again for fresh seeds, as sweeps have taken",
             f"without early stopping, screening alone: {full * self.steps_per_epoch:,} steps in "
-            f"{self.duration(full, self.n_trials)}",
-            f"at most, if every trial became a contender and was raced to the end: "
-            f"{self.duration(most, self.n_trials * (1 + self.n_fresh))}",
+            f"{alone}",
+            f"at most, if every trial became a contender and was raced to the end: {most}",
         ]
+
+
+class Stopwatch(NullTrialMonitor):
+    """
+    Notes when a run begins and when it was evaluated; a ``TrialMonitor``.
+
+    :param file: to note it in
+    """
+
+    def __init__(self, file: str) -> None:
+        self._file = Path(file)
+        self._started = time.monotonic()
+        self.report(0, {})
+
+    def report(self, epoch: int, metrics: Mapping[str, float]) -> StopReason | None:
+        """Note the time."""
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(f"{epoch} {time.monotonic() - self._started}\n")
+        return None
 
 
 def show_plan(
@@ -100,18 +132,20 @@ def show_plan(
     base = context.config_loader.load_sweep_config(config, space.fixed)
     if "n_epochs" not in base:
         raise UserError("hydra.sweeper.plan needs a task with n_epochs and eval_after_n_steps")
-    folder = tempfile.mkdtemp(prefix="subgoal-plan-")
+    folder = Path(tempfile.mkdtemp(prefix="subgoal-plan-"))
     elsewhere = OmegaConf.masked_copy(config, list(config))
     with read_write(elsewhere.hydra):
-        elsewhere.hydra.sweep.dir = folder
+        elsewhere.hydra.sweep.dir = str(folder)
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=task_function, config=elsewhere
     )
-    log.info("measuring an epoch on %d workers", settings["n_jobs"])
+    n_workers = workers_of(launcher, settings["n_jobs"])
+    log.info("measuring an epoch on %d workers", n_workers)
+    tested_longer = [*space.fixed, f"n_test_rollouts={settings['n_verification_rollouts']}"]
     try:
-        _probe_seconds(launcher, space, settings["n_jobs"], n_epochs=1)  # starts the workers
-        one = _probe_seconds(launcher, space, settings["n_jobs"], n_epochs=1)
-        two = _probe_seconds(launcher, space, settings["n_jobs"], n_epochs=2)
+        probe(launcher, folder / "start", space.fixed, n_workers, 1)  # starts the workers
+        screening = probe(launcher, folder / "screening", space.fixed, n_workers, _N_EPOCHS)
+        fresh = probe(launcher, folder / "fresh", tested_longer, n_workers, _N_EPOCHS)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     cost = Cost(
@@ -119,30 +153,84 @@ def show_plan(
         budget=base.n_epochs,
         n_fresh=race.n_allowed,
         steps_per_epoch=base.eval_after_n_steps,
-        seconds_per_epoch=two - one,
-        seconds_per_run=max(0.0, 2 * one - two),
-        n_workers=settings["n_jobs"],
+        seconds_per_epoch=screening.per_epoch,
+        seconds_per_fresh_epoch=fresh.per_epoch,
+        seconds_per_run=screening.per_run,
+        n_workers=n_workers,
     )
     for line in cost.lines():
         log.info("%s", line)
 
 
-def _probe_seconds(launcher: Launcher, space: SearchSpace, n_jobs: int, *, n_epochs: int) -> float:
+@dataclass(frozen=True)
+class Seconds:
+    """
+    What runs took, at least 0.
+
+    :param per_epoch: evaluation included
+    :param per_run: beside its epochs
+    """
+
+    per_epoch: float
+    per_run: float
+
+
+def probe(
+    launcher: Launcher, folder: Path, fixed: Sequence[str], n_workers: int, n_epochs: int
+) -> Seconds:
+    """
+    Measure runs, one on each worker at once.
+
+    :param launcher: of Hydra
+    :param folder: for the runs
+    :param fixed: overrides of every trial
+    :param n_workers: runs at once
+    :param n_epochs: of each
+    """
+    folder.mkdir()
+    target = f"{Stopwatch.__module__}.{Stopwatch.__name__}"
     overrides = [
-        *space.fixed,
-        f"n_epochs={n_epochs}",
-        f"n_parallel_runs={n_jobs}",
-        "early_stop_threshold=1000000",
-        "tracking=none",
-        "hydra/job_logging=file",
+        *fixed,
+        *(f"n_epochs={n_epochs}", f"n_parallel_runs={n_workers}"),
+        f"early_stop_last_n={n_epochs + 1}",  # a run that is never good enough
+        *("tracking=none", "hydra/job_logging=file"),
+        f"hydra.sweep.dir={quoted(str(folder))}",
+        f"trial_monitor._target_={target}",
     ]
 
-    def launch(index: int) -> None:
-        subdir = f"hydra.sweep.subdir={n_epochs}-{index}"
-        (result,) = launcher.launch([[*overrides, subdir]], initial_job_idx=index)
+    def launch(index: int) -> tuple[float, list[tuple[int, float]]]:
+        times = folder / f"{index}.times"
+        own = [f"+trial_monitor.file={quoted(str(times))}", f"hydra.sweep.subdir={index}"]
+        started = time.monotonic()
+        (result,) = launcher.launch([[*overrides, *own]], initial_job_idx=index)
         _ = result.return_value  # raises what the run raised
+        return time.monotonic() - started, _noted(times)
 
-    start = time.monotonic()
-    with ThreadPoolExecutor(n_jobs) as pool:
-        list(pool.map(launch, range(n_jobs)))
-    return time.monotonic() - start
+    with ThreadPoolExecutor(n_workers) as pool:
+        measured = list(pool.map(launch, range(n_workers)))
+    epochs = [seconds_per_epoch(times, n_epochs, total) for total, times in measured]
+    per_epoch = statistics.mean(epochs)
+    per_run = statistics.mean(total for total, _ in measured) - n_epochs * per_epoch
+    return Seconds(per_epoch, max(0.0, per_run))
+
+
+def _noted(times: Path) -> list[tuple[int, float]]:
+    if not times.exists():  # a run on another host
+        return []
+    pairs = [line.split() for line in times.read_text(encoding="utf-8").splitlines()]
+    return [(int(epoch), float(seconds)) for epoch, seconds in pairs]
+
+
+def seconds_per_epoch(times: Sequence[tuple[int, float]], n_epochs: int, total: float) -> float:
+    """
+    Measure an epoch within one run; the first one, which fills buffers, only if need be.
+
+    :param times: epochs and when they ended, the first the run's begin
+    :param n_epochs: of the run
+    :param total: seconds of the run
+    """
+    ended = times[1:] if len(times) > 2 else times
+    if len(ended) < 2:
+        return total / n_epochs
+    (first, began), (last, over) = ended[0], ended[-1]
+    return (over - began) / max(1, last - first)
