@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import optuna
@@ -39,6 +40,8 @@ from tests.running import CONF
 BAD_NAMES = ("../../x", "a/b", "a\\b", "..", ".", "", "/etc/x", "a\nb")
 RACE = Race(n_needed=3, n_allowed=4)
 FINISHED = Status.FINISHED
+SCORES: Any = (np.float32(0.5),)  # as a task of somebody may return them
+N_STEPS: Any = (np.int64(3), np.int64(9))
 CAP = EpochCap(budget=40, factor=1.5, warm_up=0.25)
 
 
@@ -206,11 +209,7 @@ def test_the_defaults_are_found_in_the_space():
     ("value", "expected", "status"),
     [
         (TrialResult((1.5,), Status.SUCCESS, 3, 300), [1.5], Status.SUCCESS),
-        (
-            TrialResult((np.float32(0.5),), Status.FINISHED, np.int64(3), np.int64(9)),
-            [0.5],
-            FINISHED,
-        ),  # type: ignore[arg-type]
+        (TrialResult(SCORES, FINISHED, *N_STEPS), [0.5], FINISHED),
         (0.25, [0.25], None),
         ("0.5", [0.5], None),
         (math.nan, [-1.0], None),
