@@ -18,6 +18,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv,
 import envs  # noqa: F401 (registers our environments)
 from envs.episode_seeds import EpisodeSeeds, SeedOfEpisode
 from envs.finite_check import FiniteCheck
+from envs.maze_files import remove_model_file
 from envs.ownership import OwnResults
 from envs.remote_errors import RaisesErrors, SendsErrors
 from envs.success import SuccessInfo
@@ -66,6 +67,7 @@ def make_env(
         env = gym.make(env_cfg.id, disable_env_checker=True, **kwargs)
     except Exception as error:
         raise UserError(f"cannot make env {env_cfg.id}: {_reason(error)}") from error
+    remove_model_file(env)
     for wrapper in env_cfg.wrappers:
         env = _wrapped(wrapper, env)
     env = SuccessInfo(OwnResults(translated(env)), env_cfg.success_return)

@@ -1,5 +1,6 @@
 """Our environments and wrappers, and that each supported family steps."""
 
+import tempfile
 from typing import Any
 
 import gymnasium as gym
@@ -163,3 +164,14 @@ def test_ids_without_those_that_need_mujoco_py():
 def test_newest_versions():
     names = ["A-v1", "A-v10", "A-v9", "B", "c/D-v0"]
     assert newest_versions(names) == ["A-v10", "B", "c/D-v0"]
+
+
+@pytest.mark.parametrize("name", ["PointMaze_UMaze-v3", "AntMaze_UMaze-v5"])
+def test_mazes_leave_no_file_behind(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    env = make_env(OmegaConf.structured(EnvConfig(id=name)), training_seeds(1), "rgb_array")
+    env.reset()
+    env.step(env.action_space.sample())
+    assert env.render() is not None
+    env.close()
+    assert list(tmp_path.iterdir()) == []
