@@ -1,6 +1,6 @@
 """Give every episode a seed of its own, so that any episode can be played again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -57,11 +57,19 @@ class EpisodeSeeds(gym.Wrapper):
 
     :param env: the environment to wrap
     :param seed_of_episode: the seed of episode 0, 1, 2, ...
+    :param seed_range: the least and the greatest seed that the environment knows; None: any
     """
 
-    def __init__(self, env: gym.Env, seed_of_episode: SeedOfEpisode) -> None:
+    def __init__(
+        self,
+        env: gym.Env,
+        seed_of_episode: SeedOfEpisode,
+        seed_range: Sequence[int] | None = None,
+    ) -> None:
         super().__init__(env)
-        self._seed_of_episode = seed_of_episode
+        self._seed_range = seed_range
+        self.seed_of_episode = seed_of_episode
+        """May be set, too, where an environment is shared."""
         self.next_episode = 0
         """Number of the episode that the next ``reset`` starts; may be set."""
         self._randomness = OwnRandomness(shared_sources(env))
@@ -70,7 +78,10 @@ class EpisodeSeeds(gym.Wrapper):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Start the next episode with its own seed."""
-        episode_seed = self._seed_of_episode(self.next_episode)
+        episode_seed = self.seed_of_episode(self.next_episode)
+        if self._seed_range is not None:
+            low, high = self._seed_range
+            episode_seed = low + episode_seed % (high - low + 1)
         self.next_episode += 1
         with self._randomness.reset(episode_seed):
             return self.env.reset(seed=episode_seed, options=options)

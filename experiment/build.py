@@ -71,7 +71,7 @@ def make_env(
     for wrapper in env_cfg.wrappers:
         env = _wrapped(wrapper, env)
     env = SuccessInfo(OwnResults(translated(env)), env_cfg.success_return)
-    return FiniteCheck(EpisodeSeeds(env, seed_of_episode))
+    return FiniteCheck(EpisodeSeeds(env, seed_of_episode, env_cfg.seeds))
 
 
 def _reason(error: Exception) -> str:
@@ -97,7 +97,11 @@ def _wrapped(node: DictConfig, env: gym.Env) -> gym.Env:
 
 
 def make_vec_env(
-    env_cfg: DictConfig, seeds_of_env: Callable[[int], SeedOfEpisode], *, subprocesses: bool
+    env_cfg: DictConfig,
+    seeds_of_env: Callable[[int], SeedOfEpisode],
+    *,
+    subprocesses: bool,
+    shared: gym.Env | None = None,
 ) -> VecEnv:
     """
     Make environments that are stepped together.
@@ -105,7 +109,10 @@ def make_vec_env(
     :param env_cfg: the ``env`` node
     :param seeds_of_env: the episode seeds of environment 0, 1, ...
     :param subprocesses: each in a process of its own
+    :param shared: the only one that may live, made before
     """
+    if shared is not None:
+        return DummyVecEnv([lambda: Monitor(shared)])
     make = _make_in_subprocess if subprocesses else _make_monitored
     makers = [
         functools.partial(make, env_cfg, seeds_of_env(index)) for index in range(env_cfg.n_envs)

@@ -143,7 +143,8 @@ class EpochEnd:
 
     def _render(self, model: BaseAlgorithm, epoch: int) -> None:
         seeds = evaluation_seeds(self.cfg.n_test_rollouts, self.cfg.test_goals)
-        film = render_episodes(model, self.cfg, seeds, self.run_dir / FILMS, f"epoch_{epoch}")
+        folder, shared = self.run_dir / FILMS, self.env.shared
+        film = render_episodes(model, self.cfg, seeds, folder, f"epoch_{epoch}", shared)
         if film is not None:
             self.tracker.log_artifact(film, FILMS)
 

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from envs.episode_recorder import Episode, EpisodeRecorder
 from envs.episode_seeds import SeedOfEpisode
 from experiment.build import make_env, normalized
+from experiment.shared_env import lent
 from interface.metrics import (
     EVAL_GOAL_DISTANCE,
     EVAL_LENGTH,
@@ -33,10 +35,14 @@ class EvaluationEnv:
 
     :param venv: what the agent acts in, normalised as in training
     :param recorder: what sums up its episodes
+    :param seeds: of its episodes
+    :param shared: the environment of the training, if it is the same; None: this one is its own
     """
 
     venv: VecEnv
     recorder: EpisodeRecorder
+    seeds: SeedOfEpisode
+    shared: gym.Env | None = None
 
     def __post_init__(self) -> None:
         """Never learn statistics from test episodes."""
@@ -45,8 +51,9 @@ class EvaluationEnv:
             self.venv.norm_reward = False
 
     def close(self) -> None:
-        """Close the environment."""
-        self.venv.close()
+        """Close the environment, unless the training still needs it."""
+        if self.shared is None:
+            self.venv.close()
 
 
 def make_evaluation_env(
@@ -55,6 +62,7 @@ def make_evaluation_env(
     render_mode: str | None = None,
     wrap: Callable[[gym.Env], gym.Env] = lambda env: env,
     load: Callable[[VecEnv], VecEnv] | None = None,
+    shared: gym.Env | None = None,
 ) -> EvaluationEnv:
     """
     Make an environment for evaluations.
@@ -64,10 +72,13 @@ def make_evaluation_env(
     :param render_mode: as in Gymnasium
     :param wrap: puts a further wrapper around the environment
     :param load: puts the normalisation of a checkpoint around it; None: that of the config, fresh
+    :param shared: the environment of the training, if no other may live
     """
-    recorder = EpisodeRecorder(wrap(make_env(cfg.env, seeds, render_mode)))
-    venv = DummyVecEnv([lambda: Monitor(recorder)])
-    return EvaluationEnv(normalized(cfg, venv) if load is None else load(venv), recorder)
+    env = make_env(cfg.env, seeds, render_mode) if shared is None else shared
+    recorder = EpisodeRecorder(wrap(env))
+    plain = DummyVecEnv([lambda: Monitor(recorder)])
+    venv = normalized(cfg, plain) if load is None else load(plain)
+    return EvaluationEnv(venv, recorder, seeds, shared)
 
 
 def evaluate(
@@ -90,16 +101,24 @@ def evaluate(
     if isinstance(env.venv, VecNormalize) and statistics not in (None, env.venv):
         env.venv.obs_rms = copy.deepcopy(statistics.obs_rms)
     env.recorder.episodes.clear()
-    env.recorder.set_wrapper_attr("next_episode", 0)
-    evaluate_policy(
-        policy or model,
-        env.venv,
-        n_episodes,
-        deterministic=True,
-        callback=lambda *_: on_step(),
-        warn=False,
-    )
+    with _from_the_first(model, env):
+        evaluate_policy(
+            policy or model,
+            env.venv,
+            n_episodes,
+            deterministic=True,
+            callback=lambda *_: on_step(),
+            warn=False,
+        )
     return env.recorder.episodes[:n_episodes]
+
+
+def _from_the_first(model: BaseAlgorithm, env: EvaluationEnv) -> AbstractContextManager[None]:
+    """Let the first episode of the list come next."""
+    if env.shared is not None:
+        return lent(env.shared, env.seeds, model)
+    env.recorder.set_wrapper_attr("next_episode", 0)
+    return nullcontext()
 
 
 def summarize(episodes: Sequence[Episode]) -> dict[str, float]:

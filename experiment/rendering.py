@@ -1,16 +1,19 @@
 """Films of evaluation episodes, made in an environment of their own."""
 
 import contextlib
+import functools
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import gymnasium as gym
 from omegaconf import DictConfig
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from envs.episode_seeds import SeedOfEpisode
 from experiment.camera import Camera, Sink, Watched
-from experiment.evaluation import evaluate, make_evaluation_env
+from experiment.evaluation import EvaluationEnv, evaluate, make_evaluation_env
 from experiment.film import FORMATS, Film
 from experiment.film_strip import METRICS
 from experiment.random_state import random_state, set_random_state
@@ -18,6 +21,8 @@ from interface.errors import unknown_name
 from interface.learner import MeasuresEvaluations
 
 log = logging.getLogger(__name__)
+
+MakeEnv = Callable[..., EvaluationEnv]
 
 MODES = ("none", "record", "display")
 
@@ -40,7 +45,12 @@ def check_mode(cfg: DictConfig) -> None:
 
 
 def render_episodes(
-    model: BaseAlgorithm, cfg: DictConfig, seeds: SeedOfEpisode, folder: Path, name: str
+    model: BaseAlgorithm,
+    cfg: DictConfig,
+    seeds: SeedOfEpisode,
+    folder: Path,
+    name: str,
+    shared: gym.Env | None = None,
 ) -> Path | None:
     """
     Show or film some episodes; where that is impossible, say so and go on.
@@ -52,17 +62,19 @@ def render_episodes(
     :param seeds: of the episodes
     :param folder: for the film
     :param name: of the film, without suffix
+    :param shared: the environment of the training, if no other may live
     :return: the film's path, None if there is none
     """
     start = time.monotonic()
     path = folder / f"{name}.{cfg.render.format}"
     before = random_state(model)
+    make = functools.partial(make_evaluation_env, cfg, seeds, shared=shared)
     try:
         if cfg.render.mode == "display":
-            _play(model, cfg, seeds, "human", lambda env, frame, steps: None)
+            _play(model, cfg, make, "human", lambda env, frame, steps: None)
             return None
         folder.mkdir(parents=True, exist_ok=True)
-        _record(model, cfg, seeds, path)
+        _record(model, cfg, make, path)
     except Exception as error:  # noqa: BLE001 (drivers, displays and codecs fail in many ways)
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
@@ -87,10 +99,10 @@ def _first_line(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _record(model: BaseAlgorithm, cfg: DictConfig, seeds: SeedOfEpisode, path: Path) -> None:
+def _record(model: BaseAlgorithm, cfg: DictConfig, make: MakeEnv, path: Path) -> None:
     film = Film(path, cfg.render)
     try:
-        _play(model, cfg, seeds, "rgb_array", film.add)
+        _play(model, cfg, make, "rgb_array", film.add)
     finally:
         film.close()
     if film.n_frames == 0:
@@ -98,13 +110,11 @@ def _record(model: BaseAlgorithm, cfg: DictConfig, seeds: SeedOfEpisode, path: P
 
 
 def _play(
-    model: BaseAlgorithm, cfg: DictConfig, seeds: SeedOfEpisode, render_mode: str, sink: Sink
+    model: BaseAlgorithm, cfg: DictConfig, make: MakeEnv, render_mode: str, sink: Sink
 ) -> None:
     agent = Watched(model)
     n_episodes = cfg.render.n_episodes
-    env = make_evaluation_env(
-        cfg, seeds, render_mode, lambda inner: Camera(inner, agent, sink, n_episodes)
-    )
+    env = make(render_mode=render_mode, wrap=lambda inner: Camera(inner, agent, sink, n_episodes))
     try:
         evaluate(model, env, n_episodes, agent)
     finally:

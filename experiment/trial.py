@@ -40,6 +40,7 @@ from experiment.report import log_start, log_summary, write_result
 from experiment.resources import available_cores, resolved, resources_of
 from experiment.run_directory import discarded_if_refused, write_config
 from experiment.score import WORST_SCORE, scores
+from experiment.shared_env import make_shared_env
 from experiment.tracked import tracked
 from experiment.tracking import Tracker
 from interface.config import check_ranges
@@ -142,7 +143,7 @@ def with_resources(cfg: DictConfig) -> DictConfig:
     :param cfg: the main config
     :raises UserError: if something is wanted that the algorithm cannot
     """
-    can_overlap = "overlap" in arguments_of(learner_of(cfg))
+    can_overlap = "overlap" in arguments_of(learner_of(cfg)) and not cfg.env.exclusive
     resources = resources_of(cfg, available_cores(), can_overlap=can_overlap)
     return resolved(cfg, resources)
 
@@ -178,16 +179,21 @@ def build_parts(cfg: DictConfig) -> Parts:
     """
     th.set_num_threads(cfg.n_threads)
     set_random_seed(cfg.seed)
-    probe = make_env(cfg.env, training_seeds(cfg.seed))
+    shared = make_shared_env(cfg) if cfg.env.exclusive else None
+    probe = make_env(cfg.env, training_seeds(cfg.seed)) if shared is None else shared
     check_fit(cfg, probe)
-    probe.close()
+    if shared is None:
+        probe.close()
+    else:
+        shared.set_wrapper_attr("next_episode", 0)
     venv = make_vec_env(
         cfg.env,
         lambda index: training_seeds(cfg.seed, index),
         subprocesses=cfg.env.subprocesses or cfg.overlap,
+        shared=shared,
     )
     goals = evaluation_seeds(cfg.n_test_rollouts, cfg.test_goals)
-    test_env = make_evaluation_env(cfg, goals)
+    test_env = make_evaluation_env(cfg, goals, shared=shared)
     restored = cfg.restore is not None and has_checkpoint(Path(cfg.restore))
     model = restore_model(cfg, venv) if restored else make_model(cfg, normalized(cfg, venv))
     if isinstance(model, RewardsGoals) and test_env.recorder.has_wrapper_attr("compute_reward"):

@@ -47,6 +47,10 @@ class EnvConfig:
     n_envs: int = 1
     # each of them in a process of its own
     subprocesses: bool = False
+    # only one instance may live: training, evaluations and films share it
+    exclusive: bool = False
+    # [least, greatest] seed that the environment knows; null: any of 32 bits
+    seeds: list[int] | None = None
 
 
 @dataclass
@@ -174,6 +178,20 @@ def check_ranges(cfg: DictConfig) -> None:
             raise UserError(f"{key} must be {wanted}, got {value}")
     _check_auto("n_threads", cfg.n_threads, "auto or at least 1", _is_count)
     _check_auto("overlap", cfg.overlap, "auto, true or false", lambda on: isinstance(on, bool))
+    _check_env(cfg)
+
+
+def _check_env(cfg: DictConfig) -> None:
+    alone = cfg.env.n_envs == 1 and not cfg.env.subprocesses and cfg.overlap is not True
+    if cfg.env.exclusive and not alone:
+        raise UserError(
+            "env.exclusive=true shares one instance, so it goes with env.n_envs=1, "
+            "env.subprocesses=false and without overlap=true, got "
+            f"{cfg.env.n_envs}, {cfg.env.subprocesses} and {cfg.overlap}"
+        )
+    seeds = cfg.env.seeds
+    if seeds is not None and not (len(seeds) == 2 and 0 <= seeds[0] <= seeds[1] < 2**32):
+        raise UserError(f"env.seeds must be [least, greatest] from 0 to 2**32 - 1, got {seeds}")
 
 
 def _check_auto(key: str, value: Any, wanted: str, holds: Callable[[Any], bool]) -> None:
