@@ -1,6 +1,7 @@
 """Test an agent on a fixed list of episodes."""
 
 import copy
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
 from envs.episode_recorder import Episode, EpisodeRecorder
 from envs.episode_seeds import SeedOfEpisode
+from envs.success import SUCCESS_KEY
 from experiment.build import make_env, normalized
 from experiment.shared_env import lent
 from interface.metrics import (
@@ -26,6 +28,45 @@ from interface.metrics import (
     EVAL_SUCCESS_EVER,
     EVAL_SUCCESS_RATE,
 )
+
+log = logging.getLogger(__name__)
+
+
+class EndsEpisodes(gym.Wrapper):
+    """
+    Ends episodes that do not end by themselves; they are not successful.
+
+    :param env: an environment that reports success, see ``envs.success``
+    :param n_steps: after which an episode is ended
+    """
+
+    def __init__(self, env: gym.Env, n_steps: int) -> None:
+        super().__init__(env)
+        self._n_steps = n_steps
+        self._step = 0
+        self._is_said = False
+
+    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        """Start to count."""
+        self._step = 0
+        return self.env.reset(**kwargs)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step, and end the episode if it is too long."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self._step += 1
+        if self._step < self._n_steps or terminated or truncated:
+            return observation, reward, terminated, truncated, info
+        if SUCCESS_KEY in info:
+            info = info | {SUCCESS_KEY: False}
+        if not self._is_said:
+            self._is_said = True
+            log.warning(
+                "a test episode did not end within %d steps (max_evaluation_steps): "
+                "it is ended and counts as not successful",
+                self._n_steps,
+            )
+        return observation, reward, terminated, True, info
 
 
 @dataclass
@@ -75,7 +116,11 @@ def make_evaluation_env(
     :param shared: the environment of the training, if no other may live
     """
     env = make_env(cfg.env, seeds, render_mode) if shared is None else shared
-    recorder = EpisodeRecorder(wrap(env))
+    env = wrap(env)
+    limit = cfg.get("max_evaluation_steps")  # runs of former versions have none
+    if limit is not None and (env.spec is None or env.spec.max_episode_steps is None):
+        env = EndsEpisodes(env, limit)
+    recorder = EpisodeRecorder(env)
     plain = DummyVecEnv([lambda: Monitor(recorder)])
     venv = normalized(cfg, plain) if load is None else load(plain)
     return EvaluationEnv(venv, recorder, seeds, shared)

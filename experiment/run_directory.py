@@ -126,14 +126,15 @@ def write_config(cfg: DictConfig, run_dir: Path) -> None:
 
     :param cfg: the main config
     :param run_dir: folder of the run
+    :raises UserError: if the folder holds a checkpoint of another configuration
     """
+    path = run_dir / CONFIG
     goes_on = cfg.restore is not None
-    if (run_dir / CONFIG).exists() and not goes_on:
-        return
     overrides = HydraConfig.get().overrides.task
     command = [sys.argv[0], *overrides] if goes_on else sys.argv
+    before = commands_of(run_dir) if goes_on else []
     this = " ".join(shlex.join(command).splitlines())
-    header = "".join(f"# {text}\n" for text in [*commands_of(run_dir), this])
+    header = "".join(f"# {text}\n" for text in [*before, this])
     # Hydra reads this file when the run is continued, and checks changes against the schema.
     header += "defaults:\n- main_schema\n- _self_\n"
     # resolved in place: a copy would draw another seed
@@ -142,7 +143,13 @@ def write_config(cfg: DictConfig, run_dir: Path) -> None:
     content.pop("search_space", None)
     content["restore"] = None
     content["trial_monitor"] = {"_target_": _NO_MONITOR}  # whoever runs it again is no search
-    atomic_write_text(run_dir / CONFIG, header + OmegaConf.to_yaml(OmegaConf.create(content)))
+    is_kept = not goes_on and path.exists() and (run_dir / LAST).exists()
+    if is_kept and load_config(run_dir) != content:
+        raise UserError(
+            f"{run_dir} holds a run of another configuration; restore={run_dir} goes on with "
+            f"that one, another hydra.run.dir starts a new one"
+        )
+    atomic_write_text(path, header + OmegaConf.to_yaml(OmegaConf.create(content)))
 
 
 def commands_of(run_dir: Path) -> list[str]:

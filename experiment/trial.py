@@ -39,6 +39,7 @@ from experiment.rendering import check_mode
 from experiment.report import log_start, log_summary, write_result
 from experiment.resources import available_cores, resolved, resources_of
 from experiment.run_directory import discarded_if_refused, write_config
+from experiment.run_owner import owned
 from experiment.score import WORST_SCORE, scores
 from experiment.shared_env import make_shared_env
 from experiment.tracked import tracked
@@ -66,7 +67,7 @@ def run_trial(cfg: DictConfig) -> TrialResult:
     """
     start = time.monotonic()
     run_dir = Path(HydraConfig.get().runtime.output_dir)
-    with caught_interrupts() as interrupts, discarded_if_refused(run_dir):
+    with caught_interrupts() as interrupts, owned(run_dir), discarded_if_refused(run_dir):
         check_config(cfg)
         cfg = with_resources(cfg)
         monitor: TrialMonitor = instantiate(cfg.trial_monitor)
@@ -92,9 +93,11 @@ def _train_tracked(
 ) -> TrialResult:
     """Train, keep the result, and tell the tracker how the run ended."""
     monitor.check_ours()
-    write_config(cfg, run_dir)
+    if cfg.restore is None:
+        write_config(cfg, run_dir)  # no store may know of a run that nobody could find
     with tracked(tracker, monitor, cfg, run_dir, parts.model) as end:
         if cfg.restore is not None:
+            write_config(cfg, run_dir)
             go_back(run_dir, parts.model, parts.history, best_epoch(parts.history))
         log_start(cfg, run_dir, parts.model)
         status = train(cfg, run_dir, parts, tracker, monitor, interrupts)

@@ -110,6 +110,7 @@ class MainConfig:
     n_epochs: int = MISSING
     eval_after_n_steps: int = MISSING
     n_test_rollouts: int = MISSING
+    max_evaluation_steps: int = MISSING
     # runs of before this key used the shared list
     test_goals: int = 0
     early_stop_data_column: str = MISSING
@@ -158,6 +159,7 @@ _RANGES = {
     "n_epochs": _at_least(1),
     "eval_after_n_steps": _at_least(1),
     "n_test_rollouts": _at_least(1),
+    "max_evaluation_steps": _at_least(1),
     "test_goals": _at_least(0),
     "early_stop_last_n": _at_least(1),
     "checkpoint_every_n_epochs": _at_least(1),

@@ -1,5 +1,6 @@
 """Values that a config computes: the repository's folder, a fresh seed, a run's folder name."""
 
+import hashlib
 import math
 import random
 import re
@@ -14,6 +15,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # A folder name shows what was changed, unless another part of the path says so already.
 _SAID_ELSEWHERE = re.compile(r"(env|algorithm|seed|data_dir|restore|tracking\.\w+|hydra\..*)=")
 _MAX_LENGTH = 120
+_N_DIGITS = 8
 # computed once for a config, however often it is read
 _CACHED = ("fresh_seed", "sweep_name")
 
@@ -29,7 +31,10 @@ def changed_overrides(overrides: Sequence[str]) -> str:
     said_here = [text for text in overrides if not _SAID_ELSEWHERE.match(text.lstrip("+~"))]
     last_of_each_key = {text.partition("=")[0]: text for text in said_here}
     changed = [re.sub(r"^[^=]*\.(?=\w+=)", "", text) for text in last_of_each_key.values()]
-    name = re.sub(r"[^\w.+-]+", "_", "-".join(sorted(changed)))[:_MAX_LENGTH].strip("_")
+    name = re.sub(r"[^\w.+-]+", "_", "-".join(sorted(changed))).strip("_")
+    if len(name) > _MAX_LENGTH:  # what is cut off still tells runs apart
+        digest = hashlib.sha256(name.encode()).hexdigest()[:_N_DIGITS]
+        name = f"{name[: _MAX_LENGTH - _N_DIGITS - 1]}-{digest}"
     return f"-{name}" if name else ""
 
 
