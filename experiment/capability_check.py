@@ -15,10 +15,11 @@ from omegaconf import DictConfig
 
 from envs.finite_check import NonFiniteEnvironmentError
 from envs.success import SUCCESS_KEY
+from experiment.columns import columns_of
 from interface.capabilities import Needs, misfit, needs_of, unreadable
 from interface.errors import UserError, told
 from interface.instantiation import target_of
-from interface.metrics import EVAL_SUCCESS_EVER, EVAL_SUCCESS_RATE
+from interface.metrics import SUCCESS_KEYS
 from interface.parameters import model_nodes
 from interface.resolvers import REPOSITORY
 
@@ -41,8 +42,7 @@ def check_fit(cfg: DictConfig, env: gym.Env) -> None:
     """
     _check_spaces(cfg, env)
     rewards_goals = any(needed.rewards_goals for needed in _needed(cfg.algorithm))
-    column = cfg.early_stop_data_column
-    wants_success = column in (EVAL_SUCCESS_RATE, EVAL_SUCCESS_EVER)
+    wants_success = [f"{key}={name}" for key, name in columns_of(cfg) if name in SUCCESS_KEYS]
     if env.has_wrapper_attr("action_note"):
         log.info("%s: %s", cfg.env.id, env.get_wrapper_attr("action_note"))
     env.action_space.seed(cfg.seed)
@@ -54,7 +54,7 @@ def check_fit(cfg: DictConfig, env: gym.Env) -> None:
         probe.play(_MOST_STEPS)  # some report it at the end only
         if not probe.success_known:
             raise UserError(
-                f"{cfg.env.id} reports no success, so early_stop_data_column={column} would never "
+                f"{cfg.env.id} reports no success, so {wants_success[0]} would never "
                 f"appear; set env.success_return=<return>, or another column such as eval/return"
             )
 

@@ -21,7 +21,7 @@ def check_columns(cfg: DictConfig, model: BaseAlgorithm) -> None:
     known = list(EVAL_KEYS)
     if isinstance(model, MeasuresEvaluations):
         known += model.evaluation_keys()
-    for key, column in _columns(cfg):
+    for key, column in columns_of(cfg):
         if column.startswith("eval/") and column not in known:
             raise unknown_name(f"metric in {key}", column, known)
 
@@ -34,11 +34,17 @@ def check_appeared(cfg: DictConfig, history: MetricHistory) -> None:
     :param history: of the run
     :raises UserError: if one never did
     """
-    for key, column in _columns(cfg):
+    for key, column in columns_of(cfg):
         if not history.column(column):
             raise unknown_name(f"metric in {key}: it never appeared:", column, history.keys())
 
 
-def _columns(cfg: DictConfig) -> list[tuple[str, str]]:
+def columns_of(cfg: DictConfig) -> list[tuple[str, str]]:
+    """
+    List the metrics that a config names.
+
+    :param cfg: the main config
+    :return: each with the key that names it
+    """
     criteria = [("hyperopt_criterion", str(one)) for one in listed(cfg.hyperopt_criterion)]
     return [("early_stop_data_column", cfg.early_stop_data_column), *criteria]

@@ -99,6 +99,8 @@ def _train_tracked(
         if cfg.restore is not None:
             write_config(cfg, run_dir)
             go_back(run_dir, parts.model, parts.history, best_epoch(parts.history))
+        for epoch in parts.history.epochs:
+            monitor.recall(epoch.values)
         log_start(cfg, run_dir, parts.model)
         status = train(cfg, run_dir, parts, tracker, monitor, interrupts)
         result = TrialResult(

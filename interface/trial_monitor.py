@@ -43,6 +43,13 @@ class TrialMonitor(Protocol):
         :raises TrialLostError: as ``check_ours``
         """
 
+    def recall(self, metrics: Mapping[str, float]) -> None:
+        """
+        Take the metrics of an evaluation that an earlier start of the run has reported.
+
+        :param metrics: all metrics of that evaluation; called once for each, oldest first
+        """
+
 
 class NullTrialMonitor:
     """Nobody searches: a single run goes on."""
@@ -53,3 +60,6 @@ class NullTrialMonitor:
     def report(self, epoch: int, metrics: Mapping[str, float]) -> StopReason | None:
         """Ignore the metrics and let the run go on."""
         return None
+
+    def recall(self, metrics: Mapping[str, float]) -> None:
+        """Nobody wants to know."""

@@ -103,7 +103,8 @@ class StudyMonitor:
             raise TrialLostError(str(error)) from error
 
     def _report(self, epoch: int, metrics: Mapping[str, float]) -> StopReason | None:
-        self._remember(epoch, metrics)
+        self.recall(metrics)
+        self._tell(epoch, metrics)
         if self._is_told_to_end():
             return StopReason.INTERRUPTED
         if self._is_fresh:
@@ -112,13 +113,21 @@ class StudyMonitor:
             return None if epoch >= self._cap.budget else StopReason.CAPPED
         return StopReason.PRUNED if self._is_hopeless(epoch) else None
 
-    def _remember(self, epoch: int, metrics: Mapping[str, float]) -> None:
+    def recall(self, metrics: Mapping[str, float]) -> None:
+        """
+        Remember an evaluation, as a run that goes on is judged like one that never stopped.
+
+        :param metrics: all metrics of that evaluation
+        """
         if EVAL_GOAL_DISTANCE in metrics:
             self._distances.append(metrics[EVAL_GOAL_DISTANCE])
+        if self._settings["criterion"] in metrics:
+            self._successes.append(metrics[self._settings["criterion"]])
+
+    def _tell(self, epoch: int, metrics: Mapping[str, float]) -> None:
         criterion = self._settings["criterion"]
         if criterion is None or criterion not in metrics:
             return
-        self._successes.append(metrics[criterion])
         value = metrics[criterion] if self._settings["maximize"] else -metrics[criterion]
         counts_successes = criterion in SUCCESS_KEYS and self._settings["maximize"]
         if counts_successes and self._distances and self._distances[0] > 0:
