@@ -83,6 +83,8 @@ class EpisodeSeeds(gym.Wrapper):
             low, high = self._seed_range
             episode_seed = low + episode_seed % (high - low + 1)
         self.next_episode += 1
+        if not self._randomness.matters_in_resets:
+            return self.env.reset(seed=episode_seed, options=options)
         with self._randomness.reset(episode_seed):
             return self.env.reset(seed=episode_seed, options=options)
 

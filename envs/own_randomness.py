@@ -94,11 +94,13 @@ class OwnRandomness:
         self._drawn_by_reset: set[int] = set()
         self._drawn_by_step: set[int] = set()
         self._n_left = n_watched
+        self.matters_in_steps = True
+        """Whether steps draw from shared generators, or may do so."""
 
     @property
-    def matters_in_steps(self) -> bool:
-        """Whether steps draw from shared generators, or may do so."""
-        return self._n_left > 0 or bool(self._drawn_by_step)
+    def matters_in_resets(self) -> bool:
+        """Whether resets draw from shared generators, or may do so."""
+        return self.matters_in_steps or bool(self._drawn_by_reset)
 
     @contextmanager
     def reset(self, seed: int) -> Iterator[None]:
@@ -127,6 +129,7 @@ class OwnRandomness:
             yield
         self._drawn_by_step |= drawn
         self._n_left = max(0, self._n_left - 1)
+        self.matters_in_steps = self._n_left > 0 or bool(self._drawn_by_step)
 
     @contextmanager
     def _exchanged(self, begin: Callable[[int], None], used: set[int]) -> Iterator[set[int]]:

@@ -26,7 +26,10 @@ class OwnResults(gym.Wrapper):
         if isinstance(action, np.ndarray):
             action = action.copy()
         observation, reward, terminated, truncated, info = self.env.step(action)
-        info = {key: value for key, value in info.items() if key not in _WRITTEN_BY_SB3}
+        info = dict(info)
+        if not _WRITTEN_BY_SB3.isdisjoint(info):
+            for key in _WRITTEN_BY_SB3:
+                info.pop(key, None)
         if terminated or truncated:
             observation, info = copy.deepcopy((observation, info))
         return observation, reward, terminated, truncated, info

@@ -58,6 +58,7 @@ class SuccessInfo(gym.Wrapper):
             return over and at_least(self._return, self._success_return)
         report = info.get(self._key)
         if report is not None:
-            self._last_report = bool(np.all(report))
+            is_array = isinstance(report, np.ndarray | list)
+            self._last_report = bool(np.all(report) if is_array else report)
             return self._last_report
         return over and self._last_report

@@ -172,6 +172,8 @@ class Scripted(Point):
         ([{}, {"is_success": False}], [9, 0], 5.0, False, False),
         ([{"success": np.True_}, {"success": np.False_}], [0, 0], None, False, True),
         ([{"success": np.array([1.0])}] * 2, [0, 0], None, True, True),
+        ([{"success": np.array([True, False])}] * 2, [0, 0], None, False, False),
+        ([{"success": [False]}] * 2, [0, 0], None, False, False),
         ([{"success": True}, {}], [0, 0], None, True, True),
         ([{"success": True}, {"success": True, "is_success": False}], [0, 0], None, False, False),
         ([{}, {}], [-1, -1], -1.5, False, False),
