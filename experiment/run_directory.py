@@ -31,7 +31,7 @@ PROVENANCE = "provenance.json"
 PROGRESS = "progress.csv"
 FILMS = "films"
 
-_NO_MONITOR = "interface.trial_monitor.NullTrialMonitor"
+NO_MONITOR = "interface.trial_monitor.NullTrialMonitor"
 
 DATA_DIR = REPOSITORY / "data"
 
@@ -142,7 +142,7 @@ def write_config(cfg: DictConfig, run_dir: Path) -> None:
     assert isinstance(content, dict)
     content.pop("search_space", None)
     content["restore"] = None
-    content["trial_monitor"] = {"_target_": _NO_MONITOR}  # whoever runs it again is no search
+    content["trial_monitor"] = {"_target_": NO_MONITOR}  # whoever runs it again is no search
     is_kept = not goes_on and path.exists() and (run_dir / LAST).exists()
     if is_kept and load_config(run_dir) != content:
         raise UserError(

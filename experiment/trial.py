@@ -38,7 +38,7 @@ from experiment.progress import RunProgress
 from experiment.rendering import check_mode
 from experiment.report import log_start, log_summary, write_result
 from experiment.resources import available_cores, resolved, resources_of
-from experiment.run_directory import discarded_if_refused, write_config
+from experiment.run_directory import NO_MONITOR, discarded_if_refused, write_config
 from experiment.run_owner import owned
 from experiment.score import WORST_SCORE, scores
 from experiment.shared_env import make_shared_env
@@ -67,7 +67,12 @@ def run_trial(cfg: DictConfig) -> TrialResult:
     """
     start = time.monotonic()
     run_dir = Path(HydraConfig.get().runtime.output_dir)
-    with caught_interrupts() as interrupts, owned(run_dir), discarded_if_refused(run_dir):
+    by_study = cfg.trial_monitor["_target_"] != NO_MONITOR
+    with (
+        caught_interrupts() as interrupts,
+        owned(run_dir, by_study=by_study),
+        discarded_if_refused(run_dir),
+    ):
         check_config(cfg)
         cfg = with_resources(cfg)
         monitor: TrialMonitor = instantiate(cfg.trial_monitor)

@@ -1,6 +1,8 @@
 """Whoever lost a trial to another host writes nothing more."""
 
 import hashlib
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ from optuna.distributions import FloatDistribution
 from experiment import epochs
 from experiment.evaluation import evaluate
 from experiment.metric_history import MetricHistory
+from experiment.run_owner import OWNER, owned
 from experiment.tracking.store import connect
 from hydra_plugins.early_stop_tpe_sweeper import _monitor
 from hydra_plugins.early_stop_tpe_sweeper._founding import found, join
@@ -19,9 +22,11 @@ from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
 from hydra_plugins.early_stop_tpe_sweeper._monitor import StudyMonitor
 from hydra_plugins.early_stop_tpe_sweeper._records import WORKER
 from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage
+from interface.errors import UserError
 from interface.result import Status
 from interface.trial_monitor import TrialLostError
 from tests.running import TINY_HER, train
+from util.process_identity import identity
 
 SPACE = {"x": FloatDistribution(0.0, 1.0)}
 SETTINGS = {
@@ -54,7 +59,9 @@ def monitored(journal: Path, trial_id: int) -> list[str]:
 
 def contents(folder: Path) -> dict[str, str]:
     """All that a run wrote, but how much of it was sent: what was written before may be sent."""
-    files = [one for one in folder.rglob("*") if one.is_file() and one.name != "tracking.offset"]
+    files = [
+        one for one in folder.rglob("*") if one.is_file() and "tracking.offset" not in one.name
+    ]
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
@@ -163,3 +170,25 @@ def test_an_answer_is_trusted_for_a_second(tmp_path: Path, monkeypatch):
     now[0] += 0.2
     with pytest.raises(TrialLostError):
         monitor.check_ours()
+
+
+_HOLD = """
+import fcntl, sys
+file = open(sys.argv[1], "a+")
+fcntl.lockf(file, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_host_takes_over_a_folder_that_a_suspended_run_still_holds(tmp_path: Path):
+    """Hosts may share a file system and its locks; the study says whose the trial is."""
+    command = [sys.executable, "-c", _HOLD, str(tmp_path / OWNER)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as other:  # type: ignore[call-overload]
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match="is running"), owned(tmp_path):
+            pass
+        with owned(tmp_path, by_study=True):
+            assert (tmp_path / OWNER).read_text(encoding="utf-8").strip() == identity()
+        other.stdin.close()

@@ -11,8 +11,16 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage
 
-from hydra_plugins.early_stop_tpe_sweeper._records import COMMIT, ORIGIN, SEED, SETTINGS, SPACE
+from hydra_plugins.early_stop_tpe_sweeper._records import (
+    COMMIT,
+    FOUNDER,
+    ORIGIN,
+    SEED,
+    SETTINGS,
+    SPACE,
+)
 from interface.errors import UserError
+from util.process_identity import is_dead
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +90,9 @@ def is_founded(study: optuna.Study, timeout_seconds: float) -> bool:
     :return: False if that sweeper died before
     """
     deadline = time.monotonic() + timeout_seconds
-    while SPACE not in study.user_attrs:
-        if time.monotonic() >= deadline:
+    while SPACE not in (attributes := study.user_attrs):
+        founder = attributes.get(FOUNDER)
+        if time.monotonic() >= deadline or (founder is not None and is_dead(founder)):
             return False
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     return True

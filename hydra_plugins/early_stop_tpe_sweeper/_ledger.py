@@ -24,6 +24,7 @@ from hydra_plugins.early_stop_tpe_sweeper._records import (
     BEAT,
     CANDIDATE,
     ENDING,
+    FOUNDER,
     FRESH,
     SWEEPER,
     WORKER,
@@ -69,6 +70,8 @@ class Ledger:
         # trials on fresh seeds bring their values with them
         nothing = optuna.samplers.RandomSampler()
         self.racing = load(study_name=name + FRESH, storage=self.storage, sampler=nothing)
+        if self.is_founder:
+            self.screening.set_user_attr(FOUNDER, me)
         self._liveness = Liveness(heartbeat_timeout_seconds)
         self._n_beats = 0
         self._contenders: list[FrozenTrial] = []

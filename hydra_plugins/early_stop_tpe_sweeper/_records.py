@@ -10,11 +10,12 @@ from interface.result import Status
 
 FRESH = "-fresh"
 # of a study
-SETTINGS, SPACE, SEED, COMMIT, BEAT, ENDING = (
+SETTINGS, SPACE, SEED, COMMIT, FOUNDER, BEAT, ENDING = (
     "settings",
     "space",
     "seed",
     "commit",
+    "founder",
     "beat:",
     "ending:",
 )

@@ -20,6 +20,7 @@ from hydra_plugins.early_stop_tpe_sweeper._rules import Race
 from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage
 from interface.result import Status, TrialResult
 from interface.trial_monitor import TrialLostError
+from util.process_identity import identity
 
 SPACE = {"x": FloatDistribution(0.0, 1.0)}
 RACE = Race(n_needed=3, n_allowed=4)
@@ -94,6 +95,12 @@ def test_who_was_silent_loses_his_trial_and_cannot_book_it(make_storage):
     assert not silent.holds(trial)
     with pytest.raises(TrialLostError, match="another sweeper took over trial 0"):
         monitor.report(3, {"eval/success_rate": 0.0})
+
+
+def test_a_study_whose_founder_died_here_is_completed_at_once():
+    storage, place = InMemoryStorage(), identity().rsplit(":", 2)[0]
+    half = Ledger(storage, "s", SPACE, ["maximize"], None, f"{place}:4194999:1.00", 60.0)
+    assert not is_founded(half.screening, timeout_seconds=1000)
 
 
 def test_another_version_of_the_code_is_told(caplog: pytest.LogCaptureFixture):
