@@ -2,25 +2,38 @@
 
 import itertools
 import json
-import subprocess
+import os
+import signal
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from experiment.launched_run import (
+    LAUNCH,
+    STOPS,
+    end_runs,
+    is_finished,
+    living,
+    result_of,
+    run_in_folder,
+)
 from experiment.testing.rows import load_rows, performance_command, read_row
 from interface.errors import UserError
 from interface.resolvers import REPOSITORY, quoted
+from interface.result import INTERRUPTED_EXIT
 from util.atomic_write import atomic_write_text
+from util.process_identity import identity
 
 Arguments = dict[str, Any]
 
-_RESULT, _LOG = "result.json", "output.log"
+_COMMANDS = "commands.json"
 
 
 def launch_all(main: Callable[[], Any]) -> None:
@@ -37,15 +50,54 @@ def launch_all(main: Callable[[], Any]) -> None:
         cfg = compose("launch", overrides=overrides)
     commands = commands_of(cfg)
     _check(cfg, commands)
-    say(f"{len(commands)} runs in {cfg.output_dir}")
+    output_dir = Path(cfg.output_dir)
+    folders = [output_dir / str(index) for index in range(len(commands))]
+    n_done = _go_on(output_dir, folders, commands)
+    say(f"{len(commands)} runs in {output_dir}" + (f", {n_done} of them done" if n_done else ""))
     sys.argv[1:] = [
         "--multirun",
         *overrides,
         f"output_dir={quoted(cfg.output_dir)}",  # of this moment, not of each job's start
         f"index=range(0,{len(commands)})",
     ]
-    main()
-    sys.exit(summarize(Path(cfg.output_dir), commands))
+    os.environ[LAUNCH] = identity()
+    with _interrupts_end(output_dir, folders):
+        main()
+    sys.exit(summarize(output_dir, commands))
+
+
+@contextmanager
+def _interrupts_end(output_dir: Path, folders: list[Path]) -> Iterator[None]:
+    """End the runs when the launch is told to end; its launcher would kill them."""
+    stop = output_dir / STOPS
+    stop.unlink(missing_ok=True)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        stop.touch()
+        end_runs(folders)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
+    try:
+        yield
+    except KeyboardInterrupt:
+        n_done = sum(is_finished(result_of(folder)) for folder in folders)
+        say(f"interrupted, {n_done} of {len(folders)} runs done")
+        say(f"the same command with output_dir={output_dir} goes on")
+        sys.exit(INTERRUPTED_EXIT)
+
+
+def _go_on(output_dir: Path, folders: list[Path], commands: list[list[str]]) -> int:
+    """Make sure that a launch goes on with what it began; tell how many of its runs are done."""
+    if living(folders):
+        raise UserError(f"output_dir={output_dir}: runs of it have not ended yet; wait for them")
+    path = output_dir / _COMMANDS
+    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != commands:
+        raise UserError(f"output_dir={output_dir} holds other runs; choose another folder")
+    output_dir.mkdir(parents=True, exist_ok=True)
+    atomic_write_text(path, json.dumps(commands, indent=2) + "\n")
+    return sum(is_finished(result_of(folder)) for folder in folders)
 
 
 def commands_of(cfg: DictConfig) -> list[list[str]]:
@@ -113,29 +165,13 @@ def _text(value: Any) -> str:
 
 def run_one(cfg: DictConfig) -> int:
     """
-    Do one of the runs; what it says goes into its folder.
+    Do one of the runs.
 
     :param cfg: of ``conf/launch.yaml``, with ``index``
     :return: exit code of the command
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
-    command = commands_of(cfg)[cfg.index]
-    start = time.monotonic()
-    with (folder / _LOG).open("w") as log:
-        done = subprocess.run(
-            [sys.executable, *command[1:]],
-            cwd=REPOSITORY,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-    result = {
-        "command": command,
-        "exit_code": done.returncode,
-        "seconds": round(time.monotonic() - start, 1),
-    }
-    atomic_write_text(folder / _RESULT, json.dumps(result, indent=2))
-    return done.returncode
+    return run_in_folder(commands_of(cfg)[cfg.index], folder)
 
 
 def summarize(output_dir: Path, commands: list[list[str]]) -> int:
@@ -148,8 +184,7 @@ def summarize(output_dir: Path, commands: list[list[str]]) -> int:
     """
     n_failed = 0
     for index, command in enumerate(commands):
-        path = output_dir / str(index) / _RESULT
-        result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        result = result_of(output_dir / str(index))
         code = result.get("exit_code")
         n_failed += code != 0
         how = "ok" if code == 0 else "was lost" if code is None else f"exit code {code}"

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from experiment.metric_history import MetricHistory
-from experiment.run_directory import RESULT
+from experiment.run_directory import RESULT, SAID_DIRECTORY
 from experiment.tracking import Tracker
 from interface.learner import ChoosesUpdate
 from interface.metrics import EVAL_RETURN, EVAL_SUCCESS_RATE
@@ -45,7 +45,7 @@ def log_start(cfg: DictConfig, run_dir: Path, model: BaseAlgorithm) -> None:
     used = model.update_used if isinstance(model, ChoosesUpdate) else "sb3"
     overlap = "beside" if cfg.overlap else "between"
     log.info("updates: %s, %d threads, %s environment steps", used, cfg.n_threads, overlap)
-    log.info("run directory: %s", shown(run_dir))
+    log.info("%s%s", SAID_DIRECTORY, shown(run_dir))
 
 
 def _preset_in_use() -> str | None:

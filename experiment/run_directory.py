@@ -33,6 +33,9 @@ FILMS = "films"
 
 NO_MONITOR = "interface.trial_monitor.NullTrialMonitor"
 
+SAID_DIRECTORY = "run directory: "
+"""What a run says before its folder; a launch finds it there."""
+
 DATA_DIR = REPOSITORY / "data"
 
 # what a continued run may change; everything else would make it another run

@@ -1,13 +1,20 @@
 """``experiment/launch.py``: which commands a launch consists of, and how it ends."""
 
 import json
+import signal
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from hydra import compose, initialize_config_dir
 
+from experiment.launched_run import what_is_left
 from experiment.launches import commands_of, paired
 from interface.errors import UserError
+from tests.faults.forks import ForkedCommand
 from tests.running import CONF, command
 
 TASK = """
@@ -85,3 +92,75 @@ def test_wrong_input_is_one_sentence(override: str, message: str, tmp_path: Path
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+SLEEPS = """
+import pathlib, signal, sys, time
+here = pathlib.Path(__file__).parent
+name = sys.argv[1].removeprefix("--x=")
+def end(*_):
+    (here / f"saved{name}").write_text("")
+    sys.exit(130)
+signal.signal(signal.SIGTERM, end)
+(here / f"began{name}").open("a").write("x")
+while (here / "sleep").exists() and name != "1":
+    time.sleep(0.05)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children outlive a killed parent elsewhere")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.faults(4)
+def test_a_launch_ends_its_runs_and_goes_on(number: int, tmp_path: Path):
+    (tmp_path / "task.py").write_text(SLEEPS)
+    (tmp_path / "sleep").touch()
+    arguments = (
+        *(f"script={tmp_path}/task.py", "sweep=[{x:[1,2,3]}]", "n_seeds=0"),
+        *("argument='--{key}={value}'", f"output_dir={tmp_path}/out"),
+        *("hydra.launcher.n_jobs=1", "hydra.launcher.free_memory_mb=0"),
+    )
+    launch = ForkedCommand("experiment/launch.py", *arguments, folder=tmp_path)
+    wait_until(lambda: (tmp_path / "began2").exists() and (tmp_path / "out/1/process").exists())
+    workers = [one.pid for one in psutil.Process(launch.pid).children(recursive=True)]
+    launch.kill(number)
+    assert launch.wait() == (-signal.SIGKILL if number == signal.SIGKILL else 130)
+    wait_until(lambda: not any(map(alive, workers)))  # runs, workers, loky's resource tracker
+    assert (tmp_path / "saved2").exists()
+    assert not (tmp_path / "began3").exists()
+    (tmp_path / "sleep").unlink()
+    again = ForkedCommand("experiment/launch.py", *arguments, folder=tmp_path)
+    assert again.wait() == 0, again.stderr
+    assert "3 runs ended with exit code 0" in again.stdout
+    assert [len((tmp_path / f"began{i}").read_text()) for i in (1, 2, 3)] == [1, 2, 1]
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def test_a_training_that_was_stopped_goes_on(tmp_path: Path):
+    command = ["python", "experiment/train.py", "env=PointReach-v0"]
+    assert what_is_left(command, tmp_path) == command
+    run = tmp_path / "a run"
+    log = tmp_path / "output.log"
+    log.write_text(f"12:00 run directory: {run}\n")
+    assert what_is_left(command, tmp_path) == command  # it was stopped before it had a config
+    run.mkdir()
+    (run / "config.yaml").touch()
+    assert what_is_left(command, tmp_path) == [*command[:2], f"restore={run}"]
+    other = ["python", "other.py", "x=1"]
+    assert what_is_left(other, tmp_path) == other
+
+
+def test_a_folder_of_another_launch_is_refused(tmp_path: Path):
+    (tmp_path / "commands.json").write_text('[["python", "other.py"]]')
+    done = command("experiment/launch.py", f"output_dir={tmp_path}")
+    assert done.returncode == 2
+    assert "holds other runs" in done.stderr

@@ -7,14 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 
 from experiment.testing.matrix import Job, Outcome
 from interface.resolvers import REPOSITORY
 from interface.run_files import LAST
 from util.atomic_write import atomic_write_text
-from util.parent import end_with_parent
+from util.child_processes import ends_with_its_parent
 from util.slots import Slot
 
 _GRACE_SECONDS = 30.0
@@ -85,7 +84,7 @@ class RunningJob:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_ends_with_its_parent(self.slot.pin),
+                preexec_fn=ends_with_its_parent(self.slot.pin),
             )
 
     def _ended(self, outcome: Outcome) -> Outcome:
@@ -118,14 +117,3 @@ def _signal_group(process: "subprocess.Popen[bytes]", number: int) -> None:
         os.killpg(process.pid, number)
     except ProcessLookupError:
         return
-
-
-def _ends_with_its_parent(pin: Callable[[], None]) -> Callable[[], None]:
-    """Pin the child, and on Linux have it end in order should the matrix be killed."""
-    matrix = os.getpid()
-
-    def prepare() -> None:
-        pin()
-        end_with_parent(matrix, signal.SIGTERM)
-
-    return prepare
