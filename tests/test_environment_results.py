@@ -1,6 +1,7 @@
 """What environments pay, report, hand out and draw is learned from and reported as it was."""
 
 import random
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from envs.episode_recorder import EpisodeRecorder
 from envs.episode_seeds import training_seeds
 from envs.success import SuccessInfo
 from experiment.build import make_vec_env
+from experiment.metric_history import read_csv
 from interface.errors import UserError
 from interface.result import Status
 from tests.foreign import Point, config_of, forget, made, run
@@ -140,6 +142,23 @@ def test_what_an_environment_hands_out_may_change_afterwards(subprocesses: bool)
         assert (action == 1).all()
     finally:
         venv.close()
+
+
+class Odd(Point):
+    """Says what no process could send."""
+
+    def step(self, action):
+        *result, info = super().step(action)
+        return *result, info | {"who": threading.Lock(), 3: lambda: 0, "steps": [1]}
+
+
+@pytest.mark.parametrize("subprocesses", [False, True])
+def test_infos_may_hold_anything(subprocesses: bool, tmp_path: Path):
+    result = run(Odd, tmp_path, "her", f"env.subprocesses={subprocesses}")
+    assert result.status is Status.FINISHED
+    env = made(Odd)
+    env.reset()
+    assert env.step(np.zeros(2))[-1] == {"steps": [1], "is_success": False}
 
 
 # success
@@ -300,3 +319,25 @@ def test_a_goal_environment_without_compute_reward_trains_without_hindsight(tmp_
     assert run(Silent, tmp_path, "sac").status is Status.FINISHED
     with pytest.raises(UserError, match="her needs compute_reward"):
         run(Silent, tmp_path, "her")
+
+
+def test_a_run_does_not_depend_on_the_process_of_its_environments(tmp_path: Path):
+    def files(folder: Path, *overrides: str) -> str:
+        run(Gambler, folder, "her", "env.n_envs=2", *overrides)
+        return evaluations(folder)
+
+    whole = files(tmp_path / "whole", "n_epochs=2")
+    assert files(tmp_path / "apart", "n_epochs=2", "env.subprocesses=true") == whole
+    files(tmp_path / "resumed")
+    assert files(tmp_path / "resumed", "n_epochs=2", f"restore={tmp_path}/resumed") == whole
+
+
+def evaluations(folder: Path) -> str:
+    """Read what does not depend on the clock."""
+    epochs = read_csv(folder / "evaluations.csv").epochs
+    return "\n".join(
+        f"{key}: {value!r}"
+        for epoch in epochs
+        for key, value in sorted(epoch.values.items())
+        if not key.startswith("time/")
+    )
