@@ -186,9 +186,11 @@ def make_model(cfg: DictConfig, venv: VecEnv) -> BaseAlgorithm:
     arguments = {"seed": cfg.seed, "device": cfg.device, "policy_kwargs": policy_kwargs}
     accepted = arguments_of(learner)
     if "update" in accepted:
-        arguments |= {"update": cfg["update"], "overlap": cfg.overlap}
+        arguments["update"] = cfg["update"]
     elif cfg["update"] != "auto":
         raise UserError(f"update={cfg['update']} has no effect on {cfg.algorithm_name}")
+    if "overlap" in accepted:
+        arguments["overlap"] = cfg.overlap
     constructor = instantiate(cfg.algorithm)
     try:
         return constructor(policy=policy, env=venv, **arguments)

@@ -72,7 +72,10 @@ def save_checkpoint(path: Path, model: BaseAlgorithm, epoch: int, *, resumable: 
             if isinstance(env, VecNormalize):
                 _write_pickle(archive, _NORMALIZATION, env)
             if resumable:
-                _write_pickle(archive, _RANDOM_STATE, random_state(model))
+                state = random_state(model)
+                if isinstance(env, VecNormalize):
+                    state["returns"] = env.returns  # SB3's pickle leaves them out
+                _write_pickle(archive, _RANDOM_STATE, state)
                 if isinstance(model, Remembers):
                     _write_pickle(archive, _REPLAY_BUFFER, model.replay_buffer)
 
@@ -146,7 +149,11 @@ def _load_resumable(path: Path, model: BaseAlgorithm) -> None:
             model.load_replay_buffer(content, truncate_last_traj=not exact)
         if isinstance(model, Resumable) and not model.resume_episodes():
             log.warning("the environment did not come back to where it was; new episodes start")
-        set_random_state(model, pickle.loads(archive.read(_RANDOM_STATE)))
+        state = pickle.loads(archive.read(_RANDOM_STATE))
+    set_random_state(model, state)
+    normalization = model.get_vec_normalize_env()
+    if exact and normalization is not None:
+        normalization.returns = state["returns"]
 
 
 def _write_pickle(archive: zipfile.ZipFile, name: str, content: Any) -> None:

@@ -143,8 +143,9 @@ def evaluate(
     :param on_step: called after each step; may raise to end the evaluation
     """
     statistics = model.get_vec_normalize_env()
-    if isinstance(env.venv, VecNormalize) and statistics not in (None, env.venv):
-        env.venv.obs_rms = copy.deepcopy(statistics.obs_rms)
+    own = env.venv
+    if isinstance(own, VecNormalize) and own.norm_obs and statistics not in (None, own):
+        own.obs_rms = copy.deepcopy(statistics.obs_rms)
     env.recorder.episodes.clear()
     with _from_the_first(model, env):
         evaluate_policy(

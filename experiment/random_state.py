@@ -20,6 +20,7 @@ def random_state(model: BaseAlgorithm) -> dict[str, Any]:
         "python": random.getstate(),
         "numpy": np.random.get_state(),
         "torch": th.get_rng_state(),
+        "actions": model.action_space.np_random.bit_generator.state,
     }
     if isinstance(model, Resumable):
         state["model"] = model.rng.bit_generator.state
@@ -38,6 +39,7 @@ def set_random_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])
     th.set_rng_state(state["torch"])
+    model.action_space.np_random.bit_generator.state = state["actions"]
     if isinstance(model, Resumable):
         model.rng.bit_generator.state = state["model"]
     if "cuda" in state and th.cuda.is_available():

@@ -2,14 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from experiment.rerun import arguments_to_repeat, first_difference
+from experiment.epochs import EpochEnd
+from experiment.rerun import arguments_to_repeat, different_weights, first_difference
 from experiment.run_directory import commands_of, load_config
 from interface.errors import UserError
+from interface.result import Status
 from tests.faults.reruns import STORIES, difference, tell
 from tests.running import TINY, TINY_HER, train
+from tests.test_checkpoints import only_once
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +63,37 @@ def test_runs_that_cannot_be_compared(continued: Path, tmp_path: Path):
     with_result(tmp_path, status="interrupted")
     with pytest.raises(UserError, match="was interrupted: let it end first"):
         arguments_to_repeat(tmp_path, tmp_path / "again")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["env=PointReachDiscrete-v0", "algorithm=dqn"],
+        ["env=PointReachDiscrete-v0", "algorithm.layer_classes=[dqn]", "overlap=true"],
+        ["algorithm=tqc", "overlap=true"],
+        ["algorithm=sac", "normalize.reward=true"],
+        ["algorithm.learners.sac.use_sde=true"],
+    ],
+    ids=["random actions", "her over dqn", "tqc overlapped", "rewards normalised", "sde"],
+)
+def test_nothing_that_a_run_draws_from_is_lost_when_it_stops(changes, tmp_path, monkeypatch):
+    short = ["eval_after_n_steps=120", "overlap=false", "n_threads=1"]
+    overrides = only_once([*TINY, *short, *changes])
+    train(tmp_path / "whole", *overrides)
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochEnd, "__call__", stopping_after(EpochEnd.__call__, 124))
+        assert train(tmp_path / "parts", *overrides).status is Status.INTERRUPTED
+    train(tmp_path / "parts", *overrides, f"restore={tmp_path}/parts")
+    assert first_difference(tmp_path / "whole", tmp_path / "parts") is None
+    assert different_weights(tmp_path / "whole", tmp_path / "parts") is None
+
+
+def stopping_after(end_epoch: Any, step: int) -> Any:
+    def end_and_stop(self: EpochEnd, model: Any, *arguments: Any, **keywords: Any) -> Any:
+        status = end_epoch(self, model, *arguments, **keywords)
+        return Status.INTERRUPTED if model.num_timesteps <= step else status
+
+    return end_and_stop
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)

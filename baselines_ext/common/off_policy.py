@@ -138,9 +138,9 @@ class LeanOffPolicy(OffPolicyAlgorithm):
         n_steps = n_episodes = 0
         if self.policy.training:  # asked first: setting it walks through all modules
             self.policy.set_training_mode(False)
+        callback.on_rollout_start()  # first: what it saves goes on with the noise that comes
         if self.use_sde:
             self.actor.reset_noise(env.num_envs)  # type: ignore[operator]
-        callback.on_rollout_start()
         while should_collect_more_steps(train_freq, n_steps, n_episodes):
             if self.use_sde and self.sde_sample_freq > 0 and n_steps % self.sde_sample_freq == 0:
                 self.actor.reset_noise(env.num_envs)  # type: ignore[operator]
