@@ -71,6 +71,21 @@ def test_a_killed_child_is_started_once_more(tmp_path: Path) -> None:
     assert json.loads(one.row.jobs[0].outcome_file.read_text())["exit_code"] == -9
 
 
+@pytest.mark.parametrize("code", [130, -signal.SIGTERM, -signal.SIGHUP])
+@pytest.mark.faults(3)
+def test_an_interrupted_job_goes_on_with_the_next_start(code: int, tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    ends = f"sys.exit({code})" if code > 0 else f"os.kill(os.getpid(), {-code})"
+    script = (
+        f"import os, sys; p = {str(marks)!r}; open(p, 'a').write('x')\n"
+        f"if len(open(p).read()) == 1: {ends}"
+    )
+    assert run_rows([make_row(tmp_path, script)])[0].state == State.FAILED
+    assert run_rows([make_row(tmp_path, script)])[0].state == State.PASSED
+    assert run_rows([make_row(tmp_path, script)])[0].state == State.PASSED
+    assert marks.read_text() == "xx"
+
+
 RUNNER = """
 import sys; sys.path.insert(0, {root!r})
 from pathlib import Path

@@ -71,7 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :return: exit code: 0 if all chosen rows passed, 1 if not, 2 for wrong input, 130 for Ctrl-C
     """
     options = parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         return _run(options, _console())
     except UserError as error:

@@ -11,12 +11,15 @@ from dataclasses import asdict
 
 from experiment.testing.matrix import Job, Outcome
 from interface.resolvers import REPOSITORY
+from interface.result import INTERRUPTED_EXIT
 from interface.run_files import LAST
 from util.atomic_write import atomic_write_text
 from util.child_processes import ends_with_its_parent
 from util.slots import Slot
 
 _GRACE_SECONDS = 30.0
+# a job that somebody ended goes on when the matrix is started again
+_INTERRUPTED = (INTERRUPTED_EXIT, -signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP)
 
 
 class RunningJob:
@@ -94,13 +97,14 @@ class RunningJob:
 
 def earlier_outcome(job: Job) -> Outcome | None:
     """
-    Read how a job ended in an earlier run of the matrix, None if it did not.
+    Read how a job ended in an earlier run of the matrix, None if it did not or was interrupted.
 
     :param job: the job
     """
     if not job.outcome_file.exists():
         return None
-    return Outcome(**json.loads(job.outcome_file.read_text(encoding="utf-8")))
+    outcome = Outcome(**json.loads(job.outcome_file.read_text(encoding="utf-8")))
+    return outcome if outcome.timed_out or outcome.exit_code not in _INTERRUPTED else None
 
 
 def _what_is_left(job: Job) -> tuple[tuple[str, ...], ...]:
