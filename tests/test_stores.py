@@ -96,6 +96,9 @@ def test_what_mlflow_refuses_is_told_and_all_else_arrives(
     assert [json.loads(line)["key"] for line in rejected] == [too_long, too_long, "x"]
     assert caplog.text.count("MLflow refuses") == 3
     assert Journal(tmp_path / "run").is_sent()
+    send_rest(tmp_path / "run")
+    assert points(client, run, "x") == [(20, 4.0)]
+    assert (tmp_path / "run" / "rejected.jsonl").read_text().splitlines() == rejected
 
 
 @pytest.mark.faults(1)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from experiment.run_directory import find_run, load_config
-from experiment.tracking.dead_runs import close_dead_runs, deliver_all
+from experiment.tracking.dead_runs import close_dead_runs
 from experiment.tracking.delivery import Delivery, Target, first_line
 from experiment.tracking.journal import Journal
 from experiment.tracking.store import connect
@@ -38,7 +38,7 @@ def send_rest(run_dir: Path) -> int:
     try:
         delivery.open()
         journal.rewind()
-        deliver_all(delivery)
+        delivery.send_all()
     except UserError:
         raise
     except Exception as error:

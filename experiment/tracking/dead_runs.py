@@ -60,7 +60,7 @@ def _close(client: "MlflowClient", run: "Run") -> None:
         starts = [record for record in journal.records() if record["kind"] == "start"]
         if starts and is_dead(starts[-1]["process"]):
             _end(journal, run)
-            deliver_all(Delivery(folder, journal, Target.of(starts[-1])))
+            Delivery(folder, journal, Target.of(starts[-1])).send_all()
         journal.close()
         return
     client.set_terminated(run.info.run_id, _KILLED, _last_sign(run))
@@ -79,13 +79,3 @@ def _last_sign(run: "Run") -> int:
     """Tell when a run last gave a sign of life, in milliseconds."""
     times = [metric.timestamp for metric in run.data._metric_objs]
     return int(max([run.info.start_time, *times]))
-
-
-def deliver_all(delivery: Delivery) -> None:
-    """
-    Send a journal to its end.
-
-    :param delivery: of the journal
-    """
-    while not delivery.send_some():
-        pass

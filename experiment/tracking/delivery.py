@@ -17,6 +17,7 @@ from experiment.tracking.store import (
     run_in,
     warn_of_network,
 )
+from interface.errors import UserError
 from interface.run_files import RUN_ID
 from util.atomic_write import atomic_write_text
 
@@ -191,6 +192,22 @@ class Delivery:
         self._n_failures = 0
         self._journal.mark_sent(offset)
         return len(records) < _MOST_RECORDS
+
+    def send_all(self) -> None:
+        """
+        Send the journal to its end.
+
+        :raises Exception: of many kinds, if the store is away
+        """
+        while True:
+            try:
+                if self.send_some():
+                    return
+            except UserError:
+                raise  # the store is away, which nothing but time mends
+            except Exception:
+                if not 0 < self._n_failures <= _MOST_TRIES:
+                    raise
 
     def _send(self, records: Iterable[Record]) -> None:
         """Send records in their order."""
