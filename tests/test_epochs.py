@@ -52,7 +52,7 @@ def test_epochs_and_scores_go_by_steps(overrides, found, score, said, tmp_path, 
 
 def test_the_end_of_training_is_the_last_epoch(tmp_path: Path, monkeypatch):
     filmed: list[str] = []
-    monkeypatch.setattr(epochs, "render_episodes", lambda *arguments: filmed.append(arguments[-1]))
+    monkeypatch.setattr(epochs, "render_episodes", lambda *given: filmed.append(given[4]))
     result = train(
         tmp_path,
         *PPO,
@@ -69,7 +69,7 @@ def test_the_end_of_training_is_the_last_epoch(tmp_path: Path, monkeypatch):
 def test_checkpoints_and_films_come_when_their_epoch_has_passed(tmp_path: Path, monkeypatch):
     filmed: list[str] = []
     saved: list[int] = []
-    monkeypatch.setattr(epochs, "render_episodes", lambda *arguments: filmed.append(arguments[-1]))
+    monkeypatch.setattr(epochs, "render_episodes", lambda *given: filmed.append(given[4]))
     monkeypatch.setattr(epochs, "best_epoch", lambda history: None)  # a best one is saved anyway
     monkeypatch.setattr(
         epochs,
