@@ -7,8 +7,10 @@ import optuna
 import pytest
 from optuna.distributions import BaseDistribution, FloatDistribution
 
+from experiment.plotting.search import load_study
 from hydra_plugins.early_stop_tpe_sweeper._journal import MendedJournal
 from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage
+from interface.errors import UserError
 
 SPACE: dict[str, BaseDistribution] = {"x": FloatDistribution(0.0, 1.0)}
 
@@ -98,3 +100,13 @@ def test_a_reader_sees_only_what_is_new(tmp_path: Path):
         writer.append_logs([{"op_code": number}])
         assert [one["op_code"] for one in reader.read_logs(number)] == [number]
     assert [one["op_code"] for one in MendedJournal(str(path)).read_logs(1)] == [1, 2]
+
+
+def test_a_picture_of_a_damaged_journal_is_refused_in_one_sentence(tmp_path: Path):
+    path = tmp_path / "study.journal"
+    run(path, 1)
+    with path.open("ab") as file:
+        file.write(b"{torn\n")
+    run(path, 1)
+    with pytest.raises(UserError, match="has a damaged line"):
+        load_study(str(path), None)

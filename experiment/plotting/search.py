@@ -76,7 +76,13 @@ def load_study(address: str, name: str | None) -> "Study":
         path = path / "study.journal" if path.is_dir() else path
         if not path.is_file():
             raise UserError(f"study={address}: there is no journal file")
-        storage = JournalStorage(JournalFileBackend(str(path)))
+        try:
+            storage = JournalStorage(JournalFileBackend(str(path)))
+        except ValueError as error:
+            raise UserError(
+                f"study={address}: {path} has a damaged line, so there is no picture of it, though "
+                f"a search goes on with it: {error}"
+            ) from error
     names = optuna.get_all_study_names(storage)
     searches = [known for known in names if not known.endswith(_FRESH)]
     if name is None and len(searches) == 1:
