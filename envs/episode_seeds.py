@@ -72,7 +72,7 @@ class EpisodeSeeds(gym.Wrapper):
         """May be set, too, where an environment is shared."""
         self.next_episode = 0
         """Number of the episode that the next ``reset`` starts; may be set."""
-        self._randomness = OwnRandomness(shared_sources(env))
+        self._randomness = OwnRandomness(shared_sources(env, seed_of_episode(0)))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -34,18 +34,26 @@ class Source:
     same: Callable[[Any, Any], bool] = operator.eq
 
 
-def shared_sources(env: gym.Env) -> list[Source]:
+def shared_sources(env: gym.Env, seed: int) -> list[Source]:
     """
     List the global generators of Python, numpy and torch, and those of an environment's spaces.
 
     :param env: with its wrappers
+    :param seed: of the spaces until episodes begin, since nobody else seeds them
     """
+    spaces_of_env = _leaves(env)
+    for index, space in enumerate(spaces_of_env):
+        space.seed(_own_seed(seed, index))
     return [
         Source(random.getstate, random.setstate, random.seed),
         Source(np.random.get_state, np.random.set_state, np.random.seed, _same_numpy),
         Source(th.get_rng_state, th.set_rng_state, th.default_generator.manual_seed, th.equal),
-        *map(_source_of, _leaves(env)),
+        *map(_source_of, spaces_of_env),
     ]
+
+
+def _own_seed(seed: int, index: int) -> int:
+    return int(np.random.SeedSequence((seed, index)).generate_state(1)[0])
 
 
 def _same_numpy(one: Any, other: Any) -> bool:
@@ -111,8 +119,7 @@ class OwnRandomness:
         """
 
         def begin(index: int) -> None:
-            own_seed = np.random.SeedSequence((seed, index)).generate_state(1)[0]
-            self._sources[index].seed(int(own_seed))
+            self._sources[index].seed(_own_seed(seed, index))
 
         with self._exchanged(begin, self._drawn_by_reset | self._drawn_by_step) as drawn:
             yield

@@ -280,6 +280,30 @@ def test_whatever_an_environment_draws_from_follows_its_seed(subprocesses: bool)
     assert len(np.unique(numbers)) == numbers.size
 
 
+class LateGambler(Point):
+    """Samples from its space only when nobody watches any more."""
+
+    n_steps = 0
+
+    def step(self, action):
+        self.n_steps += 1
+        if self.n_steps > 250:
+            self.position = self.action_space.sample().astype(float)
+        return super().step(action)
+
+
+def test_who_draws_late_follows_the_seed_of_the_run_all_the_same():
+    def last_position() -> np.ndarray:
+        env = made(LateGambler)
+        for _ in range(13):
+            env.reset()
+            for _ in range(20):
+                seen = env.step(np.zeros(2, np.float32))[0]
+        return seen["achieved_goal"]
+
+    np.testing.assert_array_equal(last_position(), last_position())
+
+
 def test_nobody_elses_numbers_depend_on_an_environment():
     def numbers() -> list[float]:
         return [np.random.normal(), random.gauss(0, 1), float(th.randn(()))]
