@@ -21,11 +21,11 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from experiment.random_state import random_state, set_random_state
 from interface.errors import UserError
 from interface.learner import Remembers, Resumable
+from interface.run_files import META
 from util.atomic_write import atomic_path
 
 log = logging.getLogger(__name__)
 
-_META = "subgoal.json"
 _NORMALIZATION = "normalization.pkl"
 _REPLAY_BUFFER = "replay_buffer.pkl"
 _RANDOM_STATE = "random_state.pkl"
@@ -68,7 +68,7 @@ def save_checkpoint(path: Path, model: BaseAlgorithm, epoch: int, *, resumable: 
         with temporary.open("wb") as file:
             model.save(file)
         with zipfile.ZipFile(temporary, "a") as archive:
-            archive.writestr(_META, json.dumps(vars(meta)))
+            archive.writestr(META, json.dumps(vars(meta)))
             if isinstance(env, VecNormalize):
                 _write_pickle(archive, _NORMALIZATION, env)
             if resumable:
@@ -92,11 +92,11 @@ def read_meta(path: Path) -> Meta:
             broken = archive.testzip()
             if broken is not None:
                 raise UserError(f"the checkpoint {path} is damaged: in {broken}")
-            return Meta(**json.loads(archive.read(_META)))
+            return Meta(**json.loads(archive.read(META)))
     except FileNotFoundError:
         raise UserError(f"there is no checkpoint {path}") from None
     except KeyError:
-        raise UserError(f"{path} was not written by Subgoal: it has no {_META}") from None
+        raise UserError(f"{path} was not written by Subgoal: it has no {META}") from None
     except (zipfile.BadZipFile, json.JSONDecodeError, TypeError) as error:
         raise UserError(f"the checkpoint {path} is damaged: {error}") from error
 

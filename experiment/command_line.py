@@ -1,5 +1,6 @@
 """What happens between the command line and Hydra, and how errors come back to the user."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from interface.result import INTERRUPTED_EXIT, Status, TrialResult
 CONF = REPOSITORY / "conf"
 
 USER_ERROR_EXIT = 2
+_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 EXIT_CODES = {Status.DIVERGED: 3, Status.INTERRUPTED: INTERRUPTED_EXIT}
 
 
@@ -41,9 +43,17 @@ def run_command(main: Callable[[], Any], config_name: str) -> None:
     except HydraException as error:
         _leave(explain(error, config_name, sys.argv[1:]))
     except OSError as error:
-        if error.filename is None:
-            raise
-        _leave(f"cannot write {error.filename}: {error.strerror}")
+        _leave(_file_error(error))
+
+
+def _file_error(error: OSError) -> str:
+    is_full = error.errno in _FULL
+    if error.filename is None and not is_full:
+        raise error
+    verb = "read" if error.errno == errno.ENOENT else "write"
+    name = error.filename or "a file: the disk is full, or files may not be so long"
+    more = "; when there is room, the same run goes on with restore=" if is_full else ""
+    return f"cannot {verb} {name}: {error.strerror}{more}"
 
 
 def _leave(message: str) -> None:
@@ -67,6 +77,7 @@ def prepare(arguments: list[str]) -> list[str]:
         if answer is not None:
             raise UserError(answer)
         _check_preset(argument)
+        _check_path(argument)
         key, _, value = argument.partition("=")
         refuse_password(key, value)
     if "debug=true" in arguments:
@@ -85,6 +96,13 @@ def _with_quoted_path(argument: str) -> str:
     if key not in ("run", "data_dir", "restore") or value in ("", "null") or value[0] in "'\"":
         return argument
     return f"{key}={quoted(value)}"
+
+
+def _check_path(argument: str) -> None:
+    """Refuse what OmegaConf would take for something else, wherever a path is read."""
+    key, _, value = argument.partition("=")
+    if key == "data_dir" and "${" in value:
+        raise UserError(f"{argument}: a folder's name cannot hold ${{")
 
 
 def _debug_overrides() -> list[str]:

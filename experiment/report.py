@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import shlex
 from pathlib import Path
 
 import torch as th
@@ -63,6 +64,17 @@ def shown(path: Path) -> Path:
     :param path: absolute
     """
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def command(script: str, *arguments: str) -> str:
+    """
+    Write a command that can be pasted where this one was started.
+
+    :param script: in ``experiment/``, without suffix
+    :param arguments: of the script
+    """
+    path = shown(REPOSITORY / "experiment" / f"{script}.py")
+    return shlex.join(["python", str(path), *arguments])
 
 
 def weights_digest(model: BaseAlgorithm) -> str:
@@ -130,10 +142,10 @@ def log_summary(
         spent["sender"],
         100 * sum(spent.values()) / seconds,
     )
-    log.info("test:    python experiment/evaluate.py run=%s", shown(run_dir))
+    log.info("test:    %s", command("evaluate", f"run={shown(run_dir)}"))
     if result.status in (Status.INTERRUPTED, Status.FINISHED):
-        more = "" if result.status is Status.INTERRUPTED else f" n_epochs={2 * cfg.n_epochs}"
-        log.info("go on:   python experiment/train.py restore=%s%s", shown(run_dir), more)
+        more = [] if result.status is Status.INTERRUPTED else [f"n_epochs={2 * cfg.n_epochs}"]
+        log.info("go on:   %s", command("train", f"restore={shown(run_dir)}", *more))
     if result.run_id is not None:
         log.info("look at: mlflow ui   (run %s)", result.run_id)
 

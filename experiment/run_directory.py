@@ -11,16 +11,19 @@ import re
 import shlex
 import shutil
 import sys
+import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from interface.errors import UserError
 from interface.resolvers import REPOSITORY, quoted
-from interface.run_files import CONFIG, LAST, RUN_ID
+from interface.run_files import CONFIG, LAST, META, RUN_ID
 from util.atomic_write import atomic_write_text
 
 EVALUATIONS = "evaluations.csv"
@@ -80,7 +83,17 @@ def latest_run(data_dir: Path = DATA_DIR) -> Path:
     checkpoints = list(data_dir.rglob(LAST)) if data_dir.is_dir() else []
     if not checkpoints:
         raise UserError(f"there is no run with a checkpoint in {data_dir} yet")
-    return max(checkpoints, key=lambda path: path.stat().st_mtime).parent.resolve()
+    return max(checkpoints, key=_saved_at).parent.resolve()
+
+
+def _saved_at(checkpoint: Path) -> tuple[Any, ...]:
+    """Read when a run saved a checkpoint by its own clock: a copy of the file is no newer."""
+    mtime = checkpoint.stat().st_mtime
+    try:
+        with zipfile.ZipFile(checkpoint) as archive:
+            return (*archive.getinfo(META).date_time, mtime)
+    except (zipfile.BadZipFile, KeyError):
+        return (*time.localtime(mtime)[:6], mtime)
 
 
 def best_run(env_id: str, algorithm: str | None, data_dir: Path = DATA_DIR) -> Path:

@@ -8,3 +8,6 @@ LAST = "last.zip"
 
 RUN_ID = "mlflow_run_id"
 """The tracker's id of the run, or of the parent run in a sweep's folder."""
+
+META = "subgoal.json"
+"""The member of a checkpoint that says what it is."""

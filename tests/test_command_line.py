@@ -1,12 +1,18 @@
 """Wrong input is answered with one clear sentence, and nothing is left behind."""
 
+import errno
+import os
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
-from experiment.command_line import prepare
+from experiment.command_line import prepare, run_command
+from experiment.report import command as command_line
+from experiment.report import shown
 from interface.errors import UserError
-from interface.resolvers import changed_overrides
+from interface.resolvers import REPOSITORY, changed_overrides
 from tests.running import TINY_HER, command, forked_command
 
 PREDECESSOR = [
@@ -145,3 +151,36 @@ def test_paths_may_hold_any_character(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     done = command("experiment/train.py", f"restore={run_dir}", "n_epochs=3")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EFBIG, "goes on with restore="),
+    ],
+)
+def test_files_are_told_in_one_sentence(number: int, said: str, capsys, monkeypatch):
+    def fail() -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    with pytest.raises(SystemExit) as end:
+        run_command(fail, "main")
+    assert end.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_folder_with_an_interpolation_is_refused():
+    with pytest.raises(UserError, match="cannot hold"):
+        prepare(["data_dir=/tmp/${here}"])
+
+
+def test_printed_commands_can_be_pasted(tmp_path: Path, monkeypatch):
+    folder = tmp_path / "it's a folder"
+    folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(command_line("evaluate", f"run={shown(folder)}"))
+    assert words[0] == "python"
+    assert Path(words[1]) == REPOSITORY / "experiment" / "evaluate.py"
+    assert words[2] == "run=it's a folder"

@@ -73,12 +73,12 @@ class ReplayStore:
 
     def _check_memory(self) -> None:
         needed = self.bytes_per_row * self.rows_per_env * self.n_envs
-        there = psutil.virtual_memory().total
+        there = psutil.virtual_memory().available
         if needed > there:
             raise MemoryError(
                 f"a replay store of {self.rows_per_env * self.n_envs:,} rows of "
                 f"{self.bytes_per_row} bytes needs {needed / 2**30:,.1f} GiB, "
-                f"this machine has {there / 2**30:,.1f} GiB"
+                f"this machine has {there / 2**30:,.1f} GiB free"
             )
 
     def clear(self) -> None:

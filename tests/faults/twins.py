@@ -80,12 +80,14 @@ class Verdict:
     :param n_lost: points that only the whole run has
     :param n_double: points that the stopped run has too many of
     :param n_running: runs that the store still calls running
+    :param examples: some of the lost and doubled points
     """
 
     differences: list[str]
     n_lost: int
     n_double: int
     n_running: int
+    examples: list[tuple[str, int, float]]
 
     def __bool__(self) -> bool:
         return bool(self.differences or self.n_lost or self.n_double or self.n_running)
@@ -99,9 +101,11 @@ def compare(whole: Facts, stopped: Facts) -> Verdict:
     :param stopped: the other
     """
     names = ("evaluations", "progress", "result", "saved")
+    lost, double = whole.points - stopped.points, stopped.points - whole.points
     return Verdict(
         [name for name in names if getattr(whole, name) != getattr(stopped, name)],
-        (whole.points - stopped.points).total(),
-        (stopped.points - whole.points).total(),
+        lost.total(),
+        double.total(),
         int(stopped.status == "RUNNING"),
+        [*list(lost)[:3], *list(double)[:3]],
     )
