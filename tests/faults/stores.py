@@ -87,7 +87,7 @@ class Trial:
         backup = self.folder / "backup.db"
 
         def overwrite() -> None:
-            self.rng.choice([shutil.copyfile, shutil.copy])(backup, self.folder / "new.db")
+            shutil.copy(backup, self.folder / "new.db")
             if self.rng.random() < 0.5:
                 (self.folder / "new.db").replace(self.database)
             else:
