@@ -3,10 +3,12 @@
 import logging
 from abc import abstractmethod
 from collections.abc import Sequence
+from operator import attrgetter
 from statistics import fmean
 from typing import Any, Self
 
 import numpy as np
+import torch as th
 from stable_baselines3.common.noise import ActionNoise
 
 from baselines_ext.common.acting import NumpyActor, flat_observations, is_single
@@ -16,13 +18,17 @@ from baselines_ext.common.networks import NotPlainError
 from baselines_ext.common.off_policy import LeanOffPolicy
 from baselines_ext.common.sampling import observations_of
 from baselines_ext.common.tensors import TensorBatch, as_target_range
+from baselines_ext.common.watch import Watch
 from baselines_ext.native.build import Ops, native_ops
 from interface.errors import unknown_name
 
 log = logging.getLogger(__name__)
 
 UPDATES = ("auto", "eager", "native", "compile")
+_MADE_FROM_MODULES = ("_update", "_numpy_actor", "_watch", "update_used")
 _STEPS_BETWEEN_RECORDS_ON_GPU = 50
+# What statistics of inputs need. A layer of HAC acts rarely: few rows are many steps.
+_LEAST_STEPS, _LEAST_ROWS = 100, 20
 
 
 class LeanActorCritic(LeanOffPolicy):
@@ -35,7 +41,8 @@ class LeanActorCritic(LeanOffPolicy):
         a GPU; ``auto``: native on the CPU where possible, else eager
     :param target_range: least and greatest value that critics shall predict; None: unbounded
     :param relative_goals: networks read the way to the goal instead of the goal
-    :param normalize_inputs: networks read inputs scaled by the statistics of the warm-up
+    :param normalize_inputs: networks read inputs scaled by the statistics of the warm-up; there
+        are no gradient steps before 100 environment steps and 20 transitions
     :param random_share: of actions in training that are uniformly random, in [0, 1]
     :param keywords: of ``LeanOffPolicy`` and the SB3 class
     :raises ValueError: for another ``update``, an empty range, or relative goals without goals
@@ -43,6 +50,7 @@ class LeanActorCritic(LeanOffPolicy):
 
     _update: Any = None
     _numpy_actor: NumpyActor | None = None
+    _watch: Watch
 
     def __init__(
         self,
@@ -65,11 +73,23 @@ class LeanActorCritic(LeanOffPolicy):
 
     def _setup_model(self) -> None:
         super()._setup_model()
+        self._check_normalizer()
         if "inputs" not in vars(self):  # loading has put them there
             self.inputs = NetworkInputs(
                 self.observation_space, relative=self.relative_goals, scaled=self.normalize_inputs
             )
         self.link()
+
+    def _check_normalizer(self) -> None:
+        normalizer = self._vec_normalize_env
+        if normalizer is None or not normalizer.norm_obs:
+            return
+        for name in ("normalize_inputs", "relative_goals"):
+            if getattr(self, name):
+                raise ValueError(
+                    f"observations that are normalised go with {name}=false: normalize.observation "
+                    f"scales them, and goals and what is achieved by different statistics"
+                )
 
     @property
     def _needs_lean_update(self) -> bool:
@@ -90,6 +110,7 @@ class LeanActorCritic(LeanOffPolicy):
 
     def link(self) -> None:
         """Make the lean update from SB3's modules and optimisers, if they are plain enough."""
+        self._watch = self._watch_parameters()
         self._numpy_actor = None
         try:
             self._update = self._make_update(None)
@@ -105,6 +126,17 @@ class LeanActorCritic(LeanOffPolicy):
             return
         self._numpy_actor = self._make_numpy_actor()
         self.update_used = self._speed_up()
+
+    def _watch_parameters(self) -> Watch:
+        modules, variables = self._get_torch_save_params()
+        found = [attrgetter(name)(self) for name in (*modules, *variables)]
+        optimizers = [each for each in found if isinstance(each, th.optim.Optimizer)]
+        tensors = [each for each in found if isinstance(each, th.Tensor)]
+        return Watch([*self.policy.parameters(), *tensors], optimizers)
+
+    def _link_again_if_moved(self) -> None:
+        if self._watch.moved:
+            self.link()
 
     def _speed_up(self) -> str:
         """Replace the eager update by a faster one where possible and wanted; name what is used."""
@@ -148,10 +180,13 @@ class LeanActorCritic(LeanOffPolicy):
         :param gradient_steps: how many
         :param batch_size: transitions in each
         """
+        self._link_again_if_moved()
         if self._update is None:
             super().update(gradient_steps, batch_size)
             return
         if not self.inputs.ready:
+            if not self._saw_enough:
+                return
             self.inputs.learn(observations_of(self.replay_buffer.store))
         for name, value in self._lean_update(gradient_steps, batch_size).items():
             self.logger.record(f"train/{name}", value)
@@ -159,6 +194,11 @@ class LeanActorCritic(LeanOffPolicy):
         self.logger.record(
             "train/learning_rate", self.lr_schedule(self._current_progress_remaining)
         )
+
+    @property
+    def _saw_enough(self) -> bool:
+        n_rows = self.replay_buffer.store.n_transitions
+        return self.num_timesteps >= _LEAST_STEPS and n_rows >= _LEAST_ROWS
 
     def _sample_tensors(self, batch_size: int) -> TensorBatch:
         batch = self.replay_buffer.sample_batch(batch_size, self._vec_normalize_env)
@@ -200,6 +240,7 @@ class LeanActorCritic(LeanOffPolicy):
         :param deterministic: the policy's mode instead of a sample
         :return: actions in the environment's range, and the state
         """
+        self._link_again_if_moved()
         if self._numpy_actor is None:
             seen = self.inputs.of_observation(observation)
             return super().predict(seen, state, episode_start, deterministic)
@@ -254,6 +295,7 @@ class LeanActorCritic(LeanOffPolicy):
         :param deterministic: the policy's mode instead of a sample
         :return: (B, A) in [-1, 1]
         """
+        self._link_again_if_moved()
         if self._numpy_actor is None:
             actions, _ = self.predict(observations, deterministic=deterministic)
             return self.policy.scale_action(actions)
@@ -261,4 +303,13 @@ class LeanActorCritic(LeanOffPolicy):
 
     def _excluded_save_params(self) -> list[str]:
         """Leave out what is made from SB3's modules."""
-        return [*super()._excluded_save_params(), "_update", "_numpy_actor", "update_used"]
+        return [*super()._excluded_save_params(), *_MADE_FROM_MODULES]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what a copy makes from modules of its own."""
+        return {name: each for name, each in vars(self).items() if name not in _MADE_FROM_MODULES}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become a copy."""
+        vars(self).update(state)
+        self.link()

@@ -1,5 +1,7 @@
 """Hindsight goals: transitions are learned from as if what was reached had been wanted (HER)."""
 
+from enum import Enum
+
 import numpy as np
 
 from baselines_ext.common.replay_store import ReplayStore, Rows
@@ -23,7 +25,7 @@ class HindsightGoals:
     is reached, sparse rewards tell.
 
     :param n_sampled_goal: transitions with a goal that was achieved later, per real one
-    :param goal_selection_strategy: ``future``, ``final`` or ``episode``
+    :param goal_selection_strategy: ``future``, ``final`` or ``episode``, or SB3's enum
     :param n_candidates: for each such transition; those whose goal is not yet reached where they
         begin are taken first
     :raises ValueError: for an unknown strategy, or no candidates
@@ -34,10 +36,12 @@ class HindsightGoals:
     def __init__(
         self,
         n_sampled_goal: int = 3,
-        goal_selection_strategy: str = "future",
+        goal_selection_strategy: str | Enum = "future",
         n_candidates: int = 1,
     ) -> None:
         strategies = [strategy.value for strategy in GoalSelectionStrategy]
+        if isinstance(goal_selection_strategy, Enum):  # SB3's or ours
+            goal_selection_strategy = goal_selection_strategy.name.lower()
         if goal_selection_strategy not in strategies:
             raise unknown_name("goal_selection_strategy", goal_selection_strategy, strategies)
         if not isinstance(n_candidates, int) or n_candidates < 1:

@@ -61,7 +61,8 @@ class NetworkInputs:
             scale[achieved] = np.maximum(scale[achieved], np.sqrt((ways**2).mean(axis=0)))
             scale[desired] = scale[achieved]
             mean[desired] = 0 if self.relative else mean[achieved]
-        self.mean, self.scale = mean, np.maximum(scale, _LEAST_SCALE)
+        self.mean = mean.astype(np.float32)
+        self.scale = np.maximum(scale, _LEAST_SCALE).astype(np.float32)
 
     def __call__(self, observations: np.ndarray) -> np.ndarray:
         """

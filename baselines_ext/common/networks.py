@@ -101,7 +101,8 @@ def require_flat_features(network: BaseModel) -> None:
         raise NotPlainError(f"it reads observations through {type(extractor).__name__}")
     space = network.observation_space
     parts = space.spaces.values() if isinstance(space, spaces.Dict) else [space]
-    if any(not isinstance(part, spaces.Box) or is_image_space(part) for part in parts):
+    plain = spaces.Box | spaces.MultiBinary
+    if any(not isinstance(part, plain) or is_image_space(part) for part in parts):
         raise NotPlainError("it reads images or discrete observations")
 
 

@@ -3,6 +3,7 @@
 import io
 import logging
 import pathlib
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.type_aliases import RolloutReturn, TrainFreq
+from stable_baselines3.common.type_aliases import MaybeCallback, RolloutReturn, TrainFreq
 from stable_baselines3.common.utils import should_collect_more_steps
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -50,10 +51,24 @@ class LeanOffPolicy(OffPolicyAlgorithm):
             self.action_noise = resolve_noise(self.action_noise, int(self.action_space.shape[0]))
         if self.replay_buffer_class is None:
             self.replay_buffer_class = EpisodeReplayBuffer
-        if issubclass(self.replay_buffer_class, EpisodeReplayBuffer):
-            returns = {"n_steps": self.n_steps, "gamma": self.gamma}
-            self.replay_buffer_kwargs = {**self.replay_buffer_kwargs, **returns}
-        super()._setup_model()
+        given = self.replay_buffer_kwargs
+        with warnings.catch_warnings():
+            if issubclass(self.replay_buffer_class, EpisodeReplayBuffer):
+                returns = {"n_steps": self.n_steps, "gamma": self.gamma}
+                self.replay_buffer_kwargs = {**given, **returns}
+                # SB3 takes n_steps for ignored by any buffer but its own
+                warnings.filterwarnings("ignore", "`n_steps=.*` is ignored")
+            super()._setup_model()
+        self.replay_buffer_kwargs = given
+        self._connect_replay_buffer()
+
+    def set_env(self, *arguments: Any, **keywords: Any) -> None:
+        """Change the environments as SB3 does; the new ones reward goals."""
+        super().set_env(*arguments, **keywords)
+        self._connect_replay_buffer()
+
+    def _connect_replay_buffer(self) -> None:
+        """Let our buffer draw from our generator, and know where goals are rewarded."""
         if isinstance(self.replay_buffer, EpisodeReplayBuffer):
             self.replay_buffer.rng = self.rng
             if self.env is not None:
@@ -85,13 +100,32 @@ class LeanOffPolicy(OffPolicyAlgorithm):
         :param path: of the pickle file
         :param truncate_last_traj: take running episodes for truncated; see ``resume_episodes``
         """
-        own = self.replay_buffer
+        own = vars(self).get("replay_buffer")
         super().load_replay_buffer(path, truncate_last_traj)
         if isinstance(own, EpisodeReplayBuffer):
-            own.store, self.replay_buffer = self.replay_buffer.store, own
-            if truncate_last_traj:
-                for env in range(self.n_envs):
-                    own.store.end_episode(env)
+            loaded, self.replay_buffer = self.replay_buffer, own
+            own.take_over(loaded)
+        else:
+            self._connect_replay_buffer()
+        if truncate_last_traj and isinstance(self.replay_buffer, EpisodeReplayBuffer):
+            self.replay_buffer.truncate_last_trajectory()
+
+    def _setup_learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        reset_num_timesteps: bool = True,
+        *arguments: Any,
+        **keywords: Any,
+    ) -> tuple[int, BaseCallback]:
+        """Set up as SB3 does; where it resets the environments, their episodes end."""
+        starts_anew = reset_num_timesteps or self._last_obs is None
+        if starts_anew and isinstance(self.replay_buffer, EpisodeReplayBuffer):
+            for env in range(self.n_envs):
+                self.replay_buffer.store.end_episode(env)
+        return super()._setup_learn(
+            total_timesteps, callback, reset_num_timesteps, *arguments, **keywords
+        )
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """
@@ -100,9 +134,9 @@ class LeanOffPolicy(OffPolicyAlgorithm):
         :param gradient_steps: how many
         :param batch_size: transitions in each
         """
-        if self.overlap:
+        if self.overlap and self.num_timesteps < self._total_timesteps:
             self._steps_in_flight = (gradient_steps, batch_size)
-        else:
+        else:  # after the last step, too, since no other follows
             self.update(gradient_steps, batch_size)
 
     def update(self, gradient_steps: int, batch_size: int) -> None:
@@ -151,9 +185,11 @@ class LeanOffPolicy(OffPolicyAlgorithm):
             self.num_timesteps += env.num_envs
             n_steps += 1
             callback.update_locals(locals())
-            if not callback.on_step():
-                return RolloutReturn(n_steps * env.num_envs, n_episodes, continue_training=False)
+            go_on = callback.on_step()
+            # in any case: learning may go on later, and then from where the environments are
             self._store_transition(replay_buffer, stored, new_obs, rewards, dones, infos)
+            if not go_on:
+                return RolloutReturn(n_steps * env.num_envs, n_episodes, continue_training=False)
             self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
             self._on_step()
             if dones.any():

@@ -1,13 +1,18 @@
 """SB3's replay buffer API over the replay store."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from copy import deepcopy
+from enum import Enum
+from typing import Any, Self
 
 import numpy as np
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.buffers import BaseBuffer, ReplayBuffer
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.preprocessing import get_action_dim, get_obs_shape
 from stable_baselines3.common.type_aliases import DictReplayBufferSamples, ReplayBufferSamples
+from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from baselines_ext.common.fields import (
@@ -22,7 +27,7 @@ from baselines_ext.common.fields import (
 )
 from baselines_ext.common.hindsight import HindsightGoals, relabel
 from baselines_ext.common.replay_store import ReplayStore
-from baselines_ext.common.reward_function import batched, reward_function
+from baselines_ext.common.reward_function import as_given, batched, reward_function
 from baselines_ext.common.sampling import (
     Batch,
     RewardFunction,
@@ -31,9 +36,10 @@ from baselines_ext.common.sampling import (
     n_step_transitions,
     transitions,
 )
+from baselines_ext.common.sb3_arrays import Sb3Arrays
 
 
-class EpisodeReplayBuffer(ReplayBuffer):
+class EpisodeReplayBuffer(Sb3Arrays, ReplayBuffer):
     """
     Stores each observation once and samples plain, n-step or hindsight transitions.
 
@@ -49,7 +55,7 @@ class EpisodeReplayBuffer(ReplayBuffer):
     :param n_steps: of the returns, at least 1
     :param gamma: discount factor of the returns, in [0, 1]
     :param n_sampled_goal: relabelled transitions per real one; 0 for none (HER)
-    :param goal_selection_strategy: ``future``, ``final`` or ``episode``
+    :param goal_selection_strategy: ``future``, ``final`` or ``episode``, or SB3's enum
     :param goals_terminate: no rewards are counted on after a goal is reached
     :param extra_fields: of a transition, in the store
     :param n_candidates: for each relabelled transition, see ``HindsightGoals``
@@ -69,12 +75,16 @@ class EpisodeReplayBuffer(ReplayBuffer):
         n_steps: int = 1,
         gamma: float = 0.99,
         n_sampled_goal: int = 0,
-        goal_selection_strategy: str = "future",
+        goal_selection_strategy: str | Enum = "future",
         goals_terminate: bool = False,
         extra_fields: Mapping[str, Field] | None = None,
         n_candidates: int = 1,
     ) -> None:
-        BaseBuffer.__init__(self, buffer_size, observation_space, action_space, device, n_envs)
+        self.buffer_size, self.n_envs = buffer_size, n_envs
+        self.observation_space, self.action_space = observation_space, action_space
+        self.obs_shape = get_obs_shape(observation_space)  # type: ignore[assignment]
+        self.action_dim = get_action_dim(action_space)
+        self.device = get_device(device)
         self.optimize_memory_usage = optimize_memory_usage
         self.handle_timeout_termination = handle_timeout_termination
         self.n_steps = n_steps
@@ -101,7 +111,7 @@ class EpisodeReplayBuffer(ReplayBuffer):
         :param env: training environments; the first one's ``compute_reward`` is called
         """
         if self.hindsight.share > 0 or self.goals_terminate:
-            self._compute_reward = reward_function(env)
+            self._compute_reward = as_given(reward_function(env), self._space_of_goals)
 
     def set_reward_function(self, compute_reward: Callable[..., Any]) -> None:
         """
@@ -109,7 +119,12 @@ class EpisodeReplayBuffer(ReplayBuffer):
 
         :param compute_reward: achieved goal, desired goal, info
         """
-        self._compute_reward = batched(compute_reward)
+        self._compute_reward = as_given(batched(compute_reward), self._space_of_goals)
+
+    @property
+    def _space_of_goals(self) -> spaces.Dict:
+        assert isinstance(self.observation_space, spaces.Dict)
+        return self.observation_space
 
     def add(
         self,
@@ -179,13 +194,12 @@ class EpisodeReplayBuffer(ReplayBuffer):
         """
         batch = self.sample_batch(batch_size, env)
         terminated = batch.discounts[:, None] == 0
-        actions = batch.actions
-        if isinstance(self.action_space, spaces.Discrete | spaces.MultiDiscrete):
-            actions = actions.astype(np.int64)
+        is_continuous = isinstance(self.action_space, spaces.Box)
+        actions = batch.actions.astype(np.float32 if is_continuous else np.int64)
         content = {
             "actions": self.to_torch(actions),
             "dones": self.to_torch(terminated.astype(np.float32)),
-            "rewards": self.to_torch(batch.rewards[:, None]),
+            "rewards": self.to_torch(batch.rewards[:, None].astype(np.float32)),
             "discounts": self.to_torch(np.where(terminated, 1.0, batch.discounts[:, None])).float(),
         }
         here = self._observations(batch, batch.rows, batch.observations)
@@ -205,10 +219,11 @@ class EpisodeReplayBuffer(ReplayBuffer):
         parts = {}
         for key in self.store.observation_keys:
             field = self.store.fields[key]
-            values = floats[:, self.store.columns[key]] if field.is_float else None
-            parts[key] = self.to_torch(
-                self.store.column(key)[rows] if values is None else values.reshape(-1, *field.shape)
-            )
+            if field.is_float:
+                values = floats[:, self.store.columns[key]].astype(np.float32)
+                parts[key] = self.to_torch(values.reshape(-1, *field.shape))
+            else:
+                parts[key] = self.to_torch(self.store.column(key)[rows])
         return parts
 
     def size(self) -> int:
@@ -219,9 +234,46 @@ class EpisodeReplayBuffer(ReplayBuffer):
         """Forget everything."""
         self.store.clear()
 
+    def take_over(self, other: Any) -> None:
+        """
+        Remember what another buffer remembers, instead of what this one does.
+
+        :param other: of the same observations, actions and environments
+        :raises ValueError: if it is not
+        """
+        if not isinstance(other, EpisodeReplayBuffer):
+            raise ValueError(f"it holds a {type(other).__name__}, not a {type(self).__name__}")
+        ours, theirs = self.store, other.store
+        if (ours.shapes, ours.n_envs) != (theirs.shapes, theirs.n_envs):
+            raise ValueError(
+                f"it holds {theirs.shapes} of {theirs.n_envs} environments, "
+                f"this agent stores {ours.shapes} of {ours.n_envs}"
+            )
+        self.store = theirs
+
+    def truncate_last_trajectory(self) -> None:
+        """Take running episodes for truncated: what is stored next begins new ones."""
+        running = [env for env in range(self.n_envs) if self.store.in_episode(env)]
+        if running:
+            warnings.warn(
+                "The last trajectory in the replay buffer will be truncated; "
+                "truncate_last_traj=False goes on with it",
+                stacklevel=2,
+            )
+        for env in running:
+            self.store.end_episode(env)
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the reward function: it belongs to an environment."""
         return self.__dict__ | {"_compute_reward": None}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copy all but the reward function, which both have."""
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        vars(copied).update(deepcopy(self.__getstate__(), memo))
+        copied._compute_reward = self._compute_reward
+        return copied
 
 
 def normalized_batch(store: ReplayStore, batch: Batch, env: VecNormalize) -> Batch:
@@ -237,6 +289,7 @@ def normalized_batch(store: ReplayStore, batch: Batch, env: VecNormalize) -> Bat
             parts = {
                 key: values[:, store.columns[key]].reshape(-1, *store.fields[key].shape)
                 for key in store.observation_keys
+                if key in store.columns
             }
             whole = parts if isinstance(env.observation_space, spaces.Dict) else parts.popitem()[1]
             for key, part in by_field(env.normalize_obs(whole)).items():

@@ -4,7 +4,8 @@ The replay store: episodes in flat arrays, each observation stored once.
 Row t of an episode holds observation t and, once it was taken, the action from there with its
 reward; the next observation is row t + 1. So an episode of T transitions takes T + 1 rows. Rows
 are reused in a ring, the oldest first; what is left of a partly overwritten episode stays usable.
-All float fields lie side by side in one matrix, so that one ``take`` fetches a batch.
+All float fields lie side by side in one matrix, so that one ``take`` fetches a batch; it is of
+float64 where whole numbers are larger than float32 holds, else of float32.
 
 Sampling lives in ``sampling``: plain functions of a store, rows and a random generator.
 """
@@ -21,6 +22,7 @@ Rows = np.ndarray
 """Row numbers, (B,) int64."""
 
 _NO_EPISODE = -1
+_MOST_IN_FLOAT64 = 2**53
 _ROW_ARRAYS = ("matrix", "has_action", "_episode")
 _EPISODE_ARRAYS = ("_first", "_last")
 
@@ -66,10 +68,24 @@ class ReplayStore:
         self.clear()
 
     @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each field."""
+        return {name: field.shape for name, field in self.fields.items()}
+
+    @property
     def bytes_per_row(self) -> int:
         """Memory of one row, bookkeeping included."""
-        values = sum(field.n_bytes for field in self.fields.values())
-        return values + 1 + 2 * 4  # whether there is an action; its episode, and half of two ends
+        sizes = [
+            field.size * np.dtype(self._dtype if field.is_float else field.dtype).itemsize
+            for field in self.fields.values()
+        ]
+        bookkeeping = 1 + 2 * 4  # whether there is an action; its episode, and half of two ends
+        return sum(sizes) + bookkeeping
+
+    @property
+    def _dtype(self) -> type[np.floating]:
+        """Type of the float matrix."""
+        return np.float64 if any(field.is_wide for field in self.fields.values()) else np.float32
 
     def _check_memory(self) -> None:
         needed = self.bytes_per_row * self.rows_per_env * self.n_envs
@@ -90,7 +106,7 @@ class ReplayStore:
             name: slice(int(end) - field.size, int(end))
             for (name, field), end in zip(floats.items(), ends, strict=True)
         }
-        self.matrix = np.zeros((n, int(ends[-1])), np.float32)
+        self.matrix = np.zeros((n, int(ends[-1])), self._dtype)
         self.others = {
             name: np.zeros((n, *field.shape), field.dtype)
             for name, field in self.fields.items()
@@ -109,6 +125,8 @@ class ReplayStore:
         self._in_episode = np.zeros(self.n_envs, bool)
         self.n_transitions = 0
         """Transitions that can be sampled."""
+        self.has_overwritten = False
+        """Whether an older transition had to go for a newer one."""
 
     def begin(self, env: int, observation: Mapping[str, Any]) -> None:
         """
@@ -200,6 +218,7 @@ class ReplayStore:
             if self.has_action[row]:
                 self.has_action[row] = False
                 self.n_transitions -= 1
+                self.has_overwritten = True
         self._head[env] = row
         self.n_used[env] = max(self.n_used[env], row - start + 1)
         return row
@@ -210,8 +229,13 @@ class ReplayStore:
             columns = self.columns.get(name)
             if columns is None:
                 self.others[name][row] = value
-            else:
-                target[columns] = value if self.fields[name].shape == () else np.ravel(value)
+                continue
+            field = self.fields[name]
+            if field.is_wide and np.abs(np.asarray(value, np.float64)).max() > _MOST_IN_FLOAT64:
+                raise ValueError(
+                    f"{name} holds {value}, and whole numbers beyond 2^53 are not kept exactly"
+                )
+            target[columns] = value if field.shape == () else np.ravel(value)
 
     def holds(self, row: int, observation: Any) -> bool:
         """
@@ -257,6 +281,29 @@ class ReplayStore:
         :return: (B,)
         """
         return (rows - self._first[self._episode[rows]]) % self.rows_per_env
+
+    def rows_in_order(self, env: int) -> Rows:
+        """
+        List the rows of an environment's transitions, the oldest first.
+
+        :param env: number of the environment
+        :return: (n,)
+        """
+        start, used = env * self.rows_per_env, int(self.n_used[env])
+        oldest = self._head[env] + 1 - start if used == self.rows_per_env else 0
+        rows = start + (oldest + np.arange(used)) % self.rows_per_env
+        return rows[self.has_action[rows]]
+
+    def ends_episode(self, rows: Rows) -> np.ndarray:
+        """
+        Tell which transitions were the last of their episode, by termination or truncation.
+
+        :param rows: any shape, with actions
+        :return: bool, of the same shape
+        """
+        running = self._episode[self._head[self._in_episode]]
+        is_last = self.steps_left(rows) == 1
+        return is_last & ~np.isin(self._episode[rows], running)
 
     def column(self, name: str) -> np.ndarray:
         """View one field of all rows: (rows, size) for floats, (rows, *shape) for others."""

@@ -66,6 +66,27 @@ def check_sparse(needed_by: str, env: VecEnv, compute_reward: RewardFunction) ->
         )
 
 
+def as_given(compute_reward: RewardFunction, goals: spaces.Dict) -> RewardFunction:
+    """
+    Let a reward function see goals as its environment gives them, not as a replay store keeps them.
+
+    :param compute_reward: of goals (N, *shape) in the environment's whole numbers, or in floats
+    :param goals: space of observations with goals
+    :return: of goals (N, G) in floats
+    """
+    achieved_space, desired_space = goals["achieved_goal"], goals["desired_goal"]
+
+    def rewards(achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        return compute_reward(_given(achieved, achieved_space), _given(desired, desired_space))
+
+    return rewards
+
+
+def _given(goals: np.ndarray, space: spaces.Space) -> np.ndarray:
+    goals = goals.reshape(len(goals), *(space.shape or ()))
+    return goals if np.issubdtype(space.dtype, np.floating) else goals.astype(space.dtype)
+
+
 def batched(compute_reward: Any) -> RewardFunction:
     """
     Make a reward function take batches, one goal after the other if it must be.
@@ -81,7 +102,8 @@ def batched(compute_reward: Any) -> RewardFunction:
         if takes_batches:
             return np.asarray(compute_reward(achieved, desired, [{}] * len(achieved)))
         pairs = zip(achieved, desired, strict=True)
-        return np.array([compute_reward(one, other, {}) for one, other in pairs], np.float32)
+        paid = [compute_reward(one, other, {}) for one, other in pairs]
+        return np.array(paid, np.float32).reshape(len(achieved))
 
     return rewards
 

@@ -111,13 +111,15 @@ Tensors joined(at::TensorList actor) {
 }
 
 // The actor: hidden layers, then the heads of mean and log standard deviation. `alpha` holds the
-// coefficient, or its logarithm with the optimiser's state. Returns critic loss, actor loss,
+// coefficient, or its logarithm with the optimiser's state; `betas_and_eps` those of actor, critic
+// and coefficient. Returns critic loss, actor loss,
 // coefficient and its loss.
 Tensors sac_step(at::TensorList actor, at::TensorList critic, at::TensorList target,
                  at::TensorList actor_state, at::TensorList critic_state, at::TensorList alpha,
                  at::TensorList batch, const Tensor& noise, const Tensor& next_noise, int64_t n,
                  bool relu, double rate, at::ArrayRef<double> betas_and_eps, double target_entropy,
                  bool entropy_in_targets, at::ArrayRef<double> range) {
+  const auto of_actor = betas_and_eps.slice(0, 3), of_critic = betas_and_eps.slice(3, 3);
   const Tensors policy_parameters = joined(actor);
   Mlp policy{policy_parameters, relu}, next_policy{policy_parameters, relu};
   auto critics = ensemble(critic, n, relu), targets = ensemble(target, n, relu);
@@ -127,7 +129,7 @@ Tensors sac_step(at::TensorList actor, at::TensorList critic, at::TensorList tar
     const Tensor excess = (s.log_prob + target_entropy).mean();
     coefficient = alpha[0].exp();
     coefficient_loss = -(alpha[0] * excess);
-    adam(alpha.slice(0, 1), {-excess.view(1)}, alpha.slice(1), rate, betas_and_eps);
+    adam(alpha.slice(0, 1), {-excess.view(1)}, alpha.slice(1), rate, betas_and_eps.slice(6, 3));
   }
   const Sample next = sample(next_policy, batch[3], next_noise);
   const Tensor next_values = values(targets, at::cat({batch[3], next.actions}, 1)).amin(1, true);
@@ -135,7 +137,7 @@ Tensors sac_step(at::TensorList actor, at::TensorList critic, at::TensorList tar
       entropy_in_targets ? next_values - coefficient * next.log_prob : next_values;
   const Tensor goals = (batch[2] + batch[4] * future).clamp_(range[0], range[1]);
   const Tensor critic_loss = critic_step(critics, at::cat({batch[0], batch[1]}, 1), goals, 0.5,
-                                         critic, critic_state, rate, betas_and_eps);
+                                         critic, critic_state, rate, of_critic);
   const Tensor all = values(critics, at::cat({batch[0], s.actions}, 1));
   const Tensor least = all.amin(1, true);
   const Tensor is_least = (all == least).to(all.scalar_type());
@@ -152,7 +154,7 @@ Tensors sac_step(at::TensorList actor, at::TensorList critic, at::TensorList tar
   const auto of_weights = gradients.end()[-2].chunk(2), of_biases = gradients.back().chunk(2);
   gradients.resize(gradients.size() - 2);
   for (int head : {0, 1}) gradients.insert(gradients.end(), {of_weights[head], of_biases[head]});
-  adam(actor, gradients, actor_state, rate, betas_and_eps);
+  adam(actor, gradients, actor_state, rate, of_actor);
   Tensors results = {critic_loss, (coefficient * s.log_prob - least).mean(), coefficient};
   if (coefficient_loss.defined()) results.push_back(coefficient_loss);
   return results;
@@ -170,7 +172,7 @@ Tensors td3_step(at::TensorList actor, at::TensorList actor_target, at::TensorLi
   const Tensor next_values = values(targets, at::cat({batch[3], next_actions}, 1)).amin(1, true);
   const Tensor goals = (batch[2] + batch[4] * next_values).clamp_(range[0], range[1]);
   Tensors results = {critic_step(critics, at::cat({batch[0], batch[1]}, 1), goals, 1.0, critic,
-                                 critic_state, rate, betas_and_eps)};
+                                 critic_state, rate, betas_and_eps.slice(3, 3))};
   if (!update_actor) return results;
   const Tensor actions = policy.forward(batch[0]).tanh();
   const Tensor q = critics[0].forward(at::cat({batch[0], actions}, 1));
@@ -179,7 +181,7 @@ Tensors td3_step(at::TensorList actor, at::TensorList actor_target, at::TensorLi
       critics[0].backward(of_q, nullptr, true).slice(1, batch[0].size(1));
   Tensors gradients;
   policy.backward(at::tanh_backward(of_actions.contiguous(), actions), &gradients, false);
-  adam(actor, gradients, actor_state, rate, betas_and_eps);
+  adam(actor, gradients, actor_state, rate, betas_and_eps.slice(0, 3));
   results.push_back(-q.mean());
   return results;
 }

@@ -54,8 +54,8 @@ class EntropyCoefficient:
         self._fixed = fixed
         self._log_value = log_value
         self.target_entropy = target_entropy
-        if log_value is not None and optimizer is not None:
-            self._adam = LeanAdam(optimizer, [log_value])
+        learned = log_value is not None and optimizer is not None
+        self.adams = [LeanAdam(optimizer, [log_value])] if learned else []
 
     @property
     def tensors(self) -> list[th.Tensor]:
@@ -63,7 +63,7 @@ class EntropyCoefficient:
         if self._log_value is None:
             assert self._fixed is not None
             return [self._fixed]
-        return [self._log_value.detach(), *self._adam.state]
+        return [self._log_value.detach(), *self.adams[0].state]
 
     def step(
         self, log_prob: th.Tensor, learning_rate: float | th.Tensor
@@ -81,7 +81,7 @@ class EntropyCoefficient:
         log_value = self._log_value.detach()
         excess = (log_prob.detach() + self.target_entropy).mean()
         value, loss = log_value.exp(), -(log_value * excess)
-        self._adam.step([-excess.view(1)], learning_rate)
+        self.adams[0].step([-excess.view(1)], learning_rate)
         return value, loss
 
 

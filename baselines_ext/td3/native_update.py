@@ -41,7 +41,8 @@ class NativeTd3Update(Td3Update):
         )
         self._n_critics = len(self.critic)
         self._is_relu = ops.is_relu(policy.activation_fn)
-        self._betas_and_eps = self.critic_adam.betas_and_eps
+        adams = (self.actor_adam, self.critic_adam)
+        self._betas_and_eps = [value for adam in adams for value in adam.betas_and_eps]
 
     def __call__(
         self, batch: TensorBatch, learning_rate: float | th.Tensor, *, update_actor: bool
