@@ -1,6 +1,7 @@
 """Learners learn from what environments give, of any type, and act with what they hold."""
 
 import copy
+import functools
 import warnings
 from typing import Any
 
@@ -37,6 +38,8 @@ class Counted(gym.Env):
 
     def __init__(self, space: spaces.Space | None = None, length: int = 10):
         self.part = space or spaces.Box(0, 1000, (2,), np.int64)
+        assert self.part.shape is not None
+        self.shape = self.part.shape
         keys = ("observation", "achieved_goal", "desired_goal")
         self.observation_space = spaces.Dict(dict.fromkeys(keys, self.part))
         self.action_space = spaces.Box(-1, 1, (2,), np.float32)
@@ -49,7 +52,7 @@ class Counted(gym.Env):
         return self.look(), {}
 
     def look(self) -> dict[str, Any]:
-        numbers = np.resize([self.episode, self.n_steps], self.part.shape)
+        numbers = np.resize([self.episode, self.n_steps], self.shape)
         achieved = numbers.astype(self.part.dtype)
         return {"observation": achieved, "achieved_goal": achieved, "desired_goal": achieved * 0}
 
@@ -130,7 +133,8 @@ def test_large_whole_numbers_stay_exact(value):
     buffer.add(one, other, np.zeros((1, 1)), np.zeros(1), np.zeros(1), [{}])
     assert (buffer.observations == one).all()
     assert (buffer.next_observations == other).all()
-    assert buffer.sample(4).observations.dtype == th.float32
+    sampled: Any = buffer.sample(4)
+    assert sampled.observations.dtype == th.float32
 
 
 def test_whole_numbers_beyond_53_bits_are_refused():
@@ -351,6 +355,21 @@ def test_no_update_is_left_when_learning_ends(overlap):
     assert model._n_updates == 40
 
 
+@pytest.mark.parametrize("overlap", [False, True])
+def test_no_update_of_a_layer_is_left_when_learning_ends(overlap):
+    learner = functools.partial(baselines_ext.SAC, learning_starts=20, batch_size=16)
+    model = baselines_ext.HAC(
+        "MultiInputPolicy",
+        DummyVecEnv([lambda: gym.make("PointReach-v0")]),
+        learners={"sac": learner},
+        overlap=overlap,
+        seed=1,
+        device="cpu",
+    )
+    model.learn(60)
+    assert [layer.learner._n_updates for layer in model.layers] == [40, 40]
+
+
 @pytest.mark.parametrize("strategy", GoalSelectionStrategy)
 def test_sb3_names_of_strategies_work(strategy):
     kwargs = {"n_sampled_goal": 4, "goal_selection_strategy": strategy}
@@ -384,7 +403,7 @@ def test_a_buffer_looks_like_that_of_sb3(n_envs):
             assert values.dtype == theirs.dtype
     made.learn(75 * n_envs, reset_num_timesteps=False)
     assert ours.full
-    n = len(ours.rewards)
+    n = ours.pos
     assert 50 <= n < 60
     assert (ours.dones == sb3.dones[100 - n : 100]).all()
     kept = sb3.observations["observation"][100 - n : 100]

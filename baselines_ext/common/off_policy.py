@@ -5,7 +5,7 @@ import logging
 import pathlib
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from gymnasium import spaces
@@ -70,7 +70,7 @@ class LeanOffPolicy(OffPolicyAlgorithm):
     def _connect_replay_buffer(self) -> None:
         """Let our buffer draw from our generator, and know where goals are rewarded."""
         if isinstance(self.replay_buffer, EpisodeReplayBuffer):
-            self.replay_buffer.rng = self.rng
+            self.replay_buffer.rng, self.replay_buffer.device = self.rng, self.device
             if self.env is not None:
                 self.replay_buffer.set_env(self.env)
 
@@ -105,6 +105,7 @@ class LeanOffPolicy(OffPolicyAlgorithm):
         if isinstance(own, EpisodeReplayBuffer):
             loaded, self.replay_buffer = self.replay_buffer, own
             own.take_over(loaded)
+            own.device = self.device
         else:
             self._connect_replay_buffer()
         if truncate_last_traj and isinstance(self.replay_buffer, EpisodeReplayBuffer):
@@ -127,6 +128,12 @@ class LeanOffPolicy(OffPolicyAlgorithm):
             total_timesteps, callback, reset_num_timesteps, *arguments, **keywords
         )
 
+    def learn(self, *arguments: Any, **keywords: Any) -> Self:
+        """Train as SB3 does; no gradient steps are left when it ends."""
+        super().learn(*arguments, **keywords)
+        self._update_in_flight()  # a checkpoint made before goes on with them
+        return self
+
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """
         Make gradient steps, now or while the next environment step runs.
@@ -134,9 +141,9 @@ class LeanOffPolicy(OffPolicyAlgorithm):
         :param gradient_steps: how many
         :param batch_size: transitions in each
         """
-        if self.overlap and self.num_timesteps < self._total_timesteps:
+        if self.overlap:
             self._steps_in_flight = (gradient_steps, batch_size)
-        else:  # after the last step, too, since no other follows
+        else:
             self.update(gradient_steps, batch_size)
 
     def update(self, gradient_steps: int, batch_size: int) -> None:

@@ -39,13 +39,13 @@ from baselines_ext.common.sampling import (
 from baselines_ext.common.sb3_arrays import Sb3Arrays
 
 
-class EpisodeReplayBuffer(Sb3Arrays, ReplayBuffer):
+class EpisodeReplayBuffer(Sb3Arrays, ReplayBuffer):  # type: ignore[override]
     """
     Stores each observation once and samples plain, n-step or hindsight transitions.
 
     Transitions of running episodes are sampled, too. Files of models that use it load in plain SB3.
 
-    :param buffer_size: rows; an episode of T transitions takes T + 1
+    :param buffer_size: rows; an episode of T transitions takes T + 1, so there are always two
     :param observation_space: of the environment
     :param action_space: of the environment
     :param device: where samples go
@@ -94,7 +94,7 @@ class EpisodeReplayBuffer(Sb3Arrays, ReplayBuffer):
             raise ValueError(f"hindsight goes with n_steps=1, got n_steps={n_steps}")
         self.goals_terminate = goals_terminate
         self.store = ReplayStore(
-            buffer_size,
+            max(buffer_size, 2 * n_envs),
             observation_fields(observation_space),
             action_field(action_space),
             n_envs,

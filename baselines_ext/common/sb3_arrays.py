@@ -30,8 +30,8 @@ class Sb3Arrays:
 
     @property
     def pos(self) -> int:
-        """Where SB3 would write next: behind the newest transition, which is the last one."""
-        return 0 if self.full else len(self._rows())
+        """Behind the newest transition, which is always the last one here."""
+        return len(self._rows())
 
     @property
     def observations(self) -> Any:

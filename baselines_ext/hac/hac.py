@@ -209,7 +209,8 @@ class HAC(LayeredAlgorithm):
                 break
             callback.on_rollout_end()
             self._train()
-        callback.on_training_end()
+        callback.on_training_end()  # a checkpoint made there goes on with the steps in flight
+        self._update_in_flight()
         return self
 
     def _choose_actions(self) -> np.ndarray:

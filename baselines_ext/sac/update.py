@@ -54,8 +54,9 @@ class EntropyCoefficient:
         self._fixed = fixed
         self._log_value = log_value
         self.target_entropy = target_entropy
-        learned = log_value is not None and optimizer is not None
-        self.adams = [LeanAdam(optimizer, [log_value])] if learned else []
+        self.adams: list[LeanAdam] = []  # none, or that of the coefficient
+        if log_value is not None and optimizer is not None:
+            self.adams.append(LeanAdam(optimizer, [log_value]))
 
     @property
     def tensors(self) -> list[th.Tensor]:
