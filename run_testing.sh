@@ -6,13 +6,14 @@
 #   ./run_testing.sh -t lint          format, lint, types, shell, spelling
 #   ./run_testing.sh -t unit          the fast tests
 #   ./run_testing.sh -t faults        kills, locks, full disks, NaN: was anything lost?
+#   ./run_testing.sh -t sb3           SB3's own tests on our classes (tests/sb3/README.md)
 #   ./run_testing.sh -t browser       mlflow ui in Chromium, with screenshots in data/screenshots
 # Options of the matrices (-g -p -m -s --filter --shard --max-minutes ...): ./run_testing.sh -h
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
 usage() {
-    sed -n '2,10s/^# //p' "$0"
+    sed -n '2,11s/^# //p' "$0"
     python -m experiment.testing -h
 }
 
@@ -61,10 +62,11 @@ case $kind in
     ci) lint && tests "not slow" && python -m experiment.testing -t function --ci "${matrix[@]}" ;;
     function | performance) python -m experiment.testing -t "$kind" "${matrix[@]}" ;;
     faults) python -m pytest -m faults "${matrix[@]}" ;;
+    sb3) python -m tests.sb3 "${matrix[@]}" ;;
     browser) browser ;;
     *)
         echo "run_testing.sh: unknown -t $kind; known: lint, unit, ci, function, performance," \
-            "faults, browser" >&2
+            "faults, sb3, browser" >&2
         exit 2
         ;;
 esac
