@@ -24,7 +24,18 @@ def forgotten_afterwards():
 
 
 @pytest.mark.parametrize("algorithm", ["sac", "her", "hac"])
-@pytest.mark.parametrize("space", [spaces.Box(-2, 2, (), np.float32)], ids=str)
+@pytest.mark.parametrize(
+    "space",
+    [
+        spaces.Box(0, 9, (2,), np.int64),
+        spaces.Box(0, 9, (2,), np.uint8),
+        spaces.Box(-2, 2, (), np.float32),
+        spaces.Box(0, 9, (), np.int64),
+        spaces.MultiBinary(2),
+        spaces.MultiDiscrete([10, 10], start=[0, 0]),
+    ],
+    ids=str,
+)
 def test_goals_of_any_kind_train(space, algorithm: str, tmp_path: Path):
     assert run(lambda: Point(space), tmp_path, algorithm).status is Status.FINISHED
 
