@@ -109,20 +109,21 @@ class Journal:
                 offset += len(line)
                 yield line, offset
 
-    def metrics_from(self, step: int) -> dict[tuple[str, int], float]:
+    def metrics_from(self, step: int) -> dict[tuple[str, int], list[float]]:
         """
         Find the points that the journal holds from a step on.
 
         :param step: of the environment
-        :return: the value of each key and step; not those of the machine, whose steps are seconds
+        :return: the values of each key and step, oldest first: training and an evaluation may both
+            log at one step; not those of the machine, whose steps are seconds
         """
-        return {
-            (key, record["step"]): value
-            for record in self.records()
-            if record["kind"] == "metrics" and record["step"] >= step
-            for key, value in record["values"].items()
-            if not key.startswith(_SYSTEM)
-        }
+        held: dict[tuple[str, int], list[float]] = {}
+        for record in self.records():
+            if record["kind"] == "metrics" and record["step"] >= step:
+                for key, value in record["values"].items():
+                    if not key.startswith(_SYSTEM):
+                        held.setdefault((key, record["step"]), []).append(value)
+        return held
 
     def seconds_of_machine(self) -> int:
         """Tell for how many seconds the machine was watched, which is the step of its metrics."""

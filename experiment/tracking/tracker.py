@@ -231,9 +231,10 @@ class MlflowTracker:
 
     def _is_held(self, key: str, step: int, value: float) -> bool:
         """Tell whether a point was logged before: times are another's, all else must be equal."""
-        before = self._held.get((key, step))
-        if before is None:
+        earlier = self._held.get((key, step))
+        if not earlier:
             return False
+        before = earlier.pop(0)  # points are made again in their order
         if key.startswith(_TIMES) or before == value or (math.isnan(before) and math.isnan(value)):
             return True
         log.warning(

@@ -2,12 +2,14 @@
 
 import csv
 import json
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
+from mlflow.entities import Metric
 
 from experiment.checkpoint import read_meta
 from interface.run_files import RUN_ID
@@ -58,9 +60,26 @@ def facts(run_dir: Path, store: str | None = None) -> Facts:
         found.status = run.info.status
         for key in run.data.metrics:
             if not key.startswith(_NOT_COMPARED):
-                for one in client.get_metric_history(run_id, key):
-                    found.points[key, one.step, one.value] += 1
+                found.points += _points(key, client.get_metric_history(run_id, key))
     return found
+
+
+def _points(key: str, history: Sequence[Metric]) -> Counter[tuple[str, int, float]]:
+    """
+    Count the points of a metric, each step's by its last value.
+
+    Training and an evaluation may both log a training metric at one step, and the tracker may send
+    the two as one or as two; more than that are doubled.
+    """
+    allowed = 1 if key.startswith("eval/") else 2
+    by_step: dict[int, list[Metric]] = defaultdict(list)
+    for one in history:
+        by_step[one.step].append(one)
+    points: Counter[tuple[str, int, float]] = Counter()
+    for step, ones in by_step.items():
+        last = max(ones, key=lambda one: one.timestamp)
+        points[key, step, last.value] = 1 + max(0, len(ones) - allowed)
+    return points
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
