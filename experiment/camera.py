@@ -12,7 +12,7 @@ from envs.episode_recorder import goal_distance
 from envs.markers import Marker, positions_of, show_markers, show_whole_maze
 from envs.success import SUCCESS_KEY
 from experiment.film_strip import StepNumbers, layer_colour
-from interface.learner import ShowsSubgoals
+from interface.learner import ReadsInputs, ShowsSubgoals
 
 # environment, its picture (height, width, 3), numbers of the episode's steps so far
 Sink = Callable[[gym.Env, np.ndarray, Sequence[StepNumbers]], None]
@@ -46,6 +46,8 @@ class Watched:
             return None
         policy = self._model.policy
         with th.no_grad():
+            if isinstance(self._model, ReadsInputs):
+                observation = self._model.inputs.of_observation(observation)
             seen, _ = policy.obs_to_tensor(observation)
             scaled = policy.scale_action(action)
             chosen = th.as_tensor(scaled, dtype=th.float32, device=self._model.device)

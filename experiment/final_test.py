@@ -1,27 +1,25 @@
-"""Test the agent of a finished run on fresh episodes, and say how sure the numbers are."""
+"""Test an agent on fresh episodes, and say how sure the numbers are."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from envs.episode_recorder import Episode
 from envs.episode_seeds import final_test_seeds
 from experiment.build import import_packages
-from experiment.checkpoint import load_model, load_normalization, read_meta
 from experiment.episode_report import comparison_lines, goal_table, report_lines
 from experiment.evaluation import evaluate, make_evaluation_env, summarize
-from experiment.policy_export import export_policy
+from experiment.policy_export import WatchedInputs, check_export, export_policy
 from experiment.rendering import check_mode, render_episodes
-from experiment.run_directory import BEST, FILMS, best_run, find_run, load_config
-from interface.errors import UserError, unknown_name
-from interface.run_files import LAST
+from experiment.run_directory import FILMS
+from experiment.tested_agents import AgentFile, exported_file, find_agent
+from interface.errors import UserError
+from interface.learner import ReadsInputs
+from interface.metrics import EVAL_RETURN, EVAL_SUCCESS_RATE
 from util.atomic_write import atomic_write_text
-
-CHECKPOINTS = tuple(name.removesuffix(".zip") for name in (BEST, LAST))
 
 
 @dataclass
@@ -29,100 +27,108 @@ class Tested:
     """
     An agent and what it did.
 
-    :param run_dir: folder of its run
-    :param cfg: of its run
+    :param file: where it comes from
     :param model: the agent
     :param episodes: played
+    :param clipped_share: of its networks' inputs; None if that was not asked
     """
 
-    run_dir: Path
-    cfg: DictConfig
+    file: AgentFile
     model: BaseAlgorithm
     episodes: list[Episode]
+    clipped_share: float | None
 
 
 def run_test(cfg: DictConfig) -> None:
     """
-    Test an agent, print the result and keep it in the run's folder.
+    Test an agent, print the result and keep it beside the agent.
 
     :param cfg: of ``conf/evaluate.yaml``
-    :raises UserError: if there is no such run or checkpoint
+    :raises UserError: if there is no such agent, or it cannot do what is asked
     """
     if cfg.n_episodes < 1:
         raise UserError(f"n_episodes must be at least 1, got {cfg.n_episodes}")
-    if cfg.checkpoint not in CHECKPOINTS:
-        raise unknown_name("checkpoint", cfg.checkpoint, CHECKPOINTS)
-    run_dir = _run_of(cfg, cfg.run)
-    other_dir = None if cfg.compare is None else _run_of(cfg, cfg.compare)
-    if other_dir is not None:
-        _check_comparable(run_dir, other_dir)
-    tested = play(cfg, run_dir)
+    import_packages(cfg.imports)
+    file = find_agent(cfg, cfg.run)
+    other_file = None if cfg.compare is None else find_agent(cfg, cfg.compare)
+    if other_file is not None and other_file.cfg.env.id != file.cfg.env.id:
+        raise UserError(
+            f"an agent for {file.cfg.env.id} cannot be compared with one on {other_file.cfg.env.id}"
+        )
+    if cfg.export is not None:
+        check_export(file.model_class(), Path(cfg.export))
+    tested = play(cfg, file)
     _say("\n".join(report_lines(tested.episodes)))
-    written = [_write(cfg, tested)]
-    if other_dir is not None:
-        other = play(cfg, other_dir)
+    written = _write(tested)
+    if other_file is not None:
+        other = play(cfg, other_file)
         _say("\n".join(comparison_lines(tested.episodes, other.episodes)))
     if cfg.export is not None:
-        written += export_policy(tested.model, Path(cfg.export))
-    if tested.cfg.render.mode != "none":
-        seeds = final_test_seeds(cfg.n_episodes)
-        folder = run_dir / FILMS
-        film = render_episodes(tested.model, tested.cfg, seeds, folder, cfg.checkpoint)
-        written += [] if film is None else [film]
-    for path in written:
+        written += _export(cfg, tested)
+    film = _film(cfg, tested)
+    for path in [*written, *film]:
         _say(f"written: {path}")
-    if tested.cfg.render.mode == "record" and film is None:
+    if file.cfg.render.mode == "record" and not film:
         raise UserError("the test is done, but there is no film; the reason is above")
 
 
-def _run_of(cfg: DictConfig, reference: str) -> Path:
-    """Find a run; ``best`` is asked for with ``env=`` and perhaps ``algorithm=``."""
-    data_dir = Path(cfg.data_dir)
-    if reference != "best":
-        return find_run(reference, data_dir)
-    if cfg.get("env") is None:
-        raise UserError("run=best needs env=..., because scores of environments do not compare")
-    return best_run(cfg.env.id, HydraConfig.get().runtime.choices.get("algorithm"), data_dir)
-
-
-def _check_comparable(run_dir: Path, other_dir: Path) -> None:
-    ours, theirs = load_config(run_dir).env.id, load_config(other_dir).env.id
-    if ours != theirs:
-        raise UserError(f"a run on {ours} cannot be compared with one on {theirs}")
-
-
-def play(cfg: DictConfig, run_dir: Path) -> Tested:
+def play(cfg: DictConfig, file: AgentFile) -> Tested:
     """
-    Play the test episodes, which are the same for every run on an environment.
+    Play the test episodes, which are the same for every agent on an environment.
 
     :param cfg: of ``conf/evaluate.yaml``
-    :param run_dir: folder of the run
+    :param file: of the agent
     """
-    run_cfg = OmegaConf.merge(load_config(run_dir), {"render": cfg.render})
-    assert isinstance(run_cfg, DictConfig)
-    check_mode(run_cfg)
-    import_packages(run_cfg.imports)
-    path = run_dir / f"{cfg.checkpoint}.zip"
-    meta = read_meta(path)
+    check_mode(file.cfg)
+    import_packages(file.cfg.imports)
+    title = file.title()
     env = make_evaluation_env(
-        run_cfg,
-        final_test_seeds(cfg.n_episodes),
-        load=lambda venv: load_normalization(path, venv),
+        file.cfg, final_test_seeds(cfg.n_episodes), load=file.load_normalization
     )
-    model = load_model(path, env.venv, cfg.device)
-    _say(f"{run_dir}\n{cfg.checkpoint}: step {meta.step}, epoch {meta.epoch}")
-    episodes = evaluate(model, env, cfg.n_episodes)
+    model = file.load(env.venv, cfg.device)
+    _say(title)
+    watched = None
+    if cfg.export is not None and isinstance(model, ReadsInputs) and not model.folds_exactly:
+        watched = WatchedInputs(model)
+    episodes = evaluate(model, env, cfg.n_episodes, watched)
     env.close()
-    return Tested(run_dir, run_cfg, model, episodes)
+    return Tested(file, model, episodes, None if watched is None else watched.clipped_share)
 
 
-def _write(cfg: DictConfig, tested: Tested) -> Path:
-    """Keep the summary and the goals with the run."""
-    path = tested.run_dir / f"test_{cfg.checkpoint}.json"
+def _write(tested: Tested) -> list[Path]:
+    """Keep the summary and the goals beside the agent."""
+    path = tested.file.path.with_name(f"test_{tested.file.path.stem}.json")
     atomic_write_text(path, json.dumps(summarize(tested.episodes), indent=2) + "\n")
     atomic_write_text(path.with_suffix(".csv"), goal_table(tested.episodes))
-    _say(f"written: {path.with_suffix('.csv')}")
-    return path
+    return [path.with_suffix(".csv"), path]
+
+
+def _export(cfg: DictConfig, tested: Tested) -> list[Path]:
+    """Export, and play the same episodes with plain SB3: what the file does is what counts."""
+    path = Path(cfg.export)
+    written = export_policy(tested.model, path)
+    if tested.clipped_share is not None:
+        _say(
+            f"not in the file: the clip of inputs, which only ReLU networks can hold; it acted on "
+            f"{100 * tested.clipped_share:.2g} % of them"
+        )
+    _say("exported, on the same episodes:")
+    here, there = (
+        summarize(each.episodes) for each in (tested, play(cfg, exported_file(path, tested.file)))
+    )
+    for key in (EVAL_SUCCESS_RATE, EVAL_RETURN):
+        if key in here:
+            _say(f"  {key} {there[key]:.3f} (here {here[key]:.3f})")
+    return written
+
+
+def _film(cfg: DictConfig, tested: Tested) -> list[Path]:
+    if tested.file.cfg.render.mode == "none":
+        return []
+    seeds = final_test_seeds(cfg.n_episodes)
+    folder, name = tested.file.path.parent / FILMS, tested.file.path.stem
+    film = render_episodes(tested.model, tested.file.cfg, seeds, folder, name)
+    return [] if film is None else [film]
 
 
 def _say(text: str) -> None:

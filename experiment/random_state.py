@@ -29,6 +29,40 @@ def random_state(model: BaseAlgorithm) -> dict[str, Any]:
     return state
 
 
+def to_json(state: dict[str, Any]) -> dict[str, Any]:
+    """
+    Turn a state into what JSON can hold: loading a checkpoint shall run no code for it.
+
+    :param state: from ``random_state``
+    """
+    name, keys, *others = state["numpy"]
+    content = state | {
+        "numpy": [name, keys.tolist(), *others],
+        "torch": state["torch"].tolist(),
+    }
+    if "cuda" in state:
+        content["cuda"] = [each.tolist() for each in state["cuda"]]
+    return content
+
+
+def from_json(content: dict[str, Any]) -> dict[str, Any]:
+    """
+    Turn what JSON held into a state.
+
+    :param content: from ``to_json``
+    """
+    version, numbers, gauss = content["python"]
+    name, keys, *others = content["numpy"]
+    state = content | {
+        "python": (version, tuple(numbers), gauss),
+        "numpy": (name, np.array(keys, np.uint32), *others),
+        "torch": th.tensor(content["torch"], dtype=th.uint8),
+    }
+    if "cuda" in content:
+        state["cuda"] = [th.tensor(each, dtype=th.uint8) for each in content["cuda"]]
+    return state
+
+
 def set_random_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
     """
     Put every generator back to where it was.

@@ -22,7 +22,6 @@ def register_robotics() -> None:
     gymnasium.register_envs(gymnasium_robotics)
 
 
-@functools.cache
 def environment_ids(packages: tuple[str, ...] = ()) -> list[str]:
     """
     List the registered ids, without those that need mujoco-py.

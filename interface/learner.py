@@ -75,3 +75,48 @@ class MeasuresEvaluations(Protocol):
 
     def evaluation_metrics(self) -> dict[str, float]:
         """Sum up what happened since the last call, by metric key."""
+
+
+class Inputs(Protocol):
+    """A map of observations, put between them and the networks."""
+
+    changes: bool
+    """Whether networks read anything else than observations."""
+
+    statistics: dict[str, list[float]]
+    """What it has learned, for a file; empty if nothing."""
+
+    def of_observation(self, observation: Any) -> Any:
+        """
+        Make inputs.
+
+        :param observation: one, or a batch
+        """
+
+    def clipped_share(self, observation: Any) -> float:
+        """
+        Tell which share of inputs is beyond what networks are shown.
+
+        :param observation: one, or a batch
+        """
+
+
+@runtime_checkable
+class ReadsInputs(Protocol):
+    """An algorithm whose networks may read something else than observations."""
+
+    inputs: Inputs
+    """What they read."""
+
+    folds_exactly: bool
+    """Whether a plain policy can hold all of what lies before the networks."""
+
+    def plain_policy_kwargs(self) -> dict[str, Any]:
+        """Tell what SB3's policy needs so that ``fold_into`` can fill it."""
+
+    def fold_into(self, policy: Any) -> None:
+        """
+        Fill a policy that answers to observations as this agent does.
+
+        :param policy: of SB3's class, made with ``plain_policy_kwargs``
+        """

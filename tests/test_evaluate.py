@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from envs.episode_recorder import Episode
 from experiment.episode_report import comparison_lines, goal_table, report_lines
 from experiment.final_test import play, run_test
 from experiment.run_directory import best_run
+from experiment.tested_agents import find_agent
 from interface.errors import UserError
 from tests.running import TINY, TINY_HER, hydra_main, train
 
@@ -70,7 +72,7 @@ def test_two_runs_on_the_same_goals(data_dir: Path, capsys):
     test(data_dir, f"run={folders[0]}", f"compare={folders[1]}")
     assert "this run minus the other, goal by goal" in capsys.readouterr().out
     with hydra_main([f"data_dir={data_dir}", "n_episodes=4"], data_dir, "evaluate") as cfg:
-        played = [play(cfg, folder).episodes for folder in folders]
+        played = [play(cfg, find_agent(cfg, str(folder))).episodes for folder in folders]
     assert [one.goal for one in played[0]] == [one.goal for one in played[1]]
 
 
@@ -103,7 +105,7 @@ def test_plain_sb3_loads_an_export(tmp_path: Path, learner: str):
     given = [f"run={run_dir}", f"export={path}", "n_episodes=1"]
     with hydra_main(given, tmp_path, "evaluate") as cfg:
         run_test(cfg)
-        model = play(cfg, run_dir).model
+        model = play(cfg, find_agent(cfg, str(run_dir))).model
     assert (tmp_path / "policy.vecnormalize.pkl").exists()
     done = subprocess.run(
         [sys.executable, "-c", LOAD, learner.upper(), str(path)],
@@ -144,5 +146,6 @@ def test_runs_on_different_environments_do_not_compare(data_dir: Path, tmp_path:
     other.mkdir()
     config = (data_dir / "PointReach-v0/her/bad/config.yaml").read_text()
     (other / "config.yaml").write_text(config.replace("PointReach-v0", "FetchReach-v4"))
+    shutil.copy(data_dir / "PointReach-v0/her/bad/best_model.zip", other)
     with pytest.raises(UserError, match="cannot be compared with one on FetchReach-v4"):
         test(data_dir, f"compare={other}")

@@ -73,6 +73,7 @@ def test_evaluations_in_the_training_environment_change_nothing(algorithm: str, 
 
 def test_an_exclusive_run_is_filmed_tested_and_goes_on(tmp_path: Path):
     from experiment.final_test import play
+    from experiment.tested_agents import find_agent
 
     register(Single)
     run = ["env=Foreign-v0", *settings("her"), "env.exclusive=true"]
@@ -82,7 +83,7 @@ def test_an_exclusive_run_is_filmed_tested_and_goes_on(tmp_path: Path):
     train(tmp_path / "run", *run, "n_epochs=3", f"restore={tmp_path}/run")
     assert series(tmp_path / "run") == series(tmp_path / "whole")
     with hydra_main(["n_episodes=2"], tmp_path / "test", "evaluate") as cfg:
-        assert len(play(cfg, tmp_path / "run").episodes) == 2
+        assert len(play(cfg, find_agent(cfg, str(tmp_path / "run"))).episodes) == 2
     assert Single.n_alive == 0
 
 

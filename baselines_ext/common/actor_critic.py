@@ -9,12 +9,15 @@ from typing import Any, Self
 
 import numpy as np
 import torch as th
+from gymnasium.spaces import flatdim
 from stable_baselines3.common.noise import ActionNoise
+from stable_baselines3.common.policies import BasePolicy
 
 from baselines_ext.common.acting import NumpyActor, flat_observations, is_single
 from baselines_ext.common.compiled import CompiledUpdate
+from baselines_ext.common.folding import Folding
 from baselines_ext.common.network_inputs import NetworkInputs
-from baselines_ext.common.networks import NotPlainError
+from baselines_ext.common.networks import Network, NotPlainError
 from baselines_ext.common.off_policy import LeanOffPolicy
 from baselines_ext.common.sampling import observations_of
 from baselines_ext.common.tensors import TensorBatch, as_target_range
@@ -158,6 +161,32 @@ class LeanActorCritic(LeanOffPolicy):
     @abstractmethod
     def _make_update(self, ops: Ops | None) -> Any:
         """Make the lean update, native if there are ops, or raise ``NotPlainError``."""
+
+    @abstractmethod
+    def _networks_of(self, policy: BasePolicy) -> list[Network]:
+        """List the networks of a plain policy that read observations."""
+
+    @property
+    def folds_exactly(self) -> bool:
+        """Whether a plain policy can hold all of what lies before our networks."""
+        return self._folding().exact
+
+    def plain_policy_kwargs(self) -> dict[str, Any]:
+        """Tell what SB3's policy needs so that ``fold_into`` can fill it."""
+        n_actions = flatdim(self.action_space)
+        return {**self.policy_kwargs, **self._folding().policy_kwargs(self.policy, n_actions)}
+
+    def fold_into(self, policy: BasePolicy) -> None:
+        """
+        Fill a policy that answers to observations as this agent does.
+
+        :param policy: of SB3's class, made with ``plain_policy_kwargs``
+        """
+        self._folding().fold(self._networks_of(self.policy), self._networks_of(policy))
+
+    def _folding(self) -> Folding:
+        activation: Any = self.policy.activation_fn
+        return Folding(self.inputs, activation)
 
     @abstractmethod
     def _make_numpy_actor(self) -> NumpyActor | None:

@@ -1,16 +1,18 @@
 """What networks read: observations with the way to the goal, and scaled."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from gymnasium.spaces import flatdim
 
 from baselines_ext.common.acting import flat_observations
 from interface.capabilities import has_goals
 
 # Inputs that hardly moved in the warm-up are not blown up, those that move far later are clipped
 # (both as in arXiv 1802.09464, appendix).
-_LEAST_SCALE, _MOST = 0.01, 5.0
+_LEAST_SCALE, MOST = 0.01, 5.0
 
 
 class NetworkInputs:
@@ -44,6 +46,24 @@ class NetworkInputs:
         """Whether there is nothing left to learn."""
         return not self.scaled or self.mean is not None
 
+    @property
+    def clips(self) -> bool:
+        """Whether inputs are scaled and clipped, which begins with the statistics."""
+        return self.mean is not None
+
+    @property
+    def statistics(self) -> dict[str, list[float]]:
+        """What was learned, for a file; empty if nothing."""
+        if self.mean is None or self.scale is None:
+            return {}
+        return {"mean": self.mean.tolist(), "scale": self.scale.tolist()}
+
+    @statistics.setter
+    def statistics(self, values: Mapping[str, Sequence[float]]) -> None:
+        if values:
+            self.mean = np.array(values["mean"], np.float32)
+            self.scale = np.array(values["scale"], np.float32)
+
     def learn(self, observations: np.ndarray) -> None:
         """
         Take the statistics of observations, once and for all.
@@ -75,8 +95,36 @@ class NetworkInputs:
             columns = self._columns()
             observations[:, columns["desired_goal"]] -= observations[:, columns["achieved_goal"]]
         if self.mean is not None:
-            observations = ((observations - self.mean) / self.scale).clip(-_MOST, _MOST)
+            observations = ((observations - self.mean) / self.scale).clip(-MOST, MOST)
         return observations
+
+    def linear(self) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Describe the map without its clip: inputs are matrix @ observation + offset.
+
+        :return: (W, W) and (W,), float64
+        """
+        matrix = np.eye(flatdim(self._space))
+        if self.relative:
+            columns = self._columns()
+            rows = range(*columns["desired_goal"].indices(len(matrix)))
+            matrix[rows, range(*columns["achieved_goal"].indices(len(matrix)))] = -1
+        if self.mean is None or self.scale is None:
+            return matrix, np.zeros(len(matrix))
+        scale = self.scale.astype(np.float64)
+        return matrix / scale[:, None], -self.mean / scale
+
+    def clipped_share(self, observation: Any) -> float:
+        """
+        Tell which share of inputs the clip changes.
+
+        :param observation: one, or a batch
+        """
+        if not self.clips:
+            return 0.0
+        matrix, offset = self.linear()
+        inputs = flat_observations(self._space, observation) @ matrix.T + offset
+        return float((np.abs(inputs) > MOST).mean())
 
     def of_observation(self, observation: Any) -> Any:
         """

@@ -5,14 +5,17 @@ from typing import Any
 import numpy as np
 import stable_baselines3 as sb3
 from gymnasium import spaces
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.sac.policies import SACPolicy
 
 from baselines_ext.common.acting import NumpyActor
 from baselines_ext.common.actor_critic import LeanActorCritic
+from baselines_ext.common.networks import Network, critics_of
 from baselines_ext.common.tensors import UNBOUNDED
 from baselines_ext.native.build import Ops
 from baselines_ext.sac.losses import LOG_STD_MAX, LOG_STD_MIN
 from baselines_ext.sac.native_update import NativeSacUpdate
-from baselines_ext.sac.update import EntropyCoefficient, SacUpdate
+from baselines_ext.sac.update import EntropyCoefficient, SacUpdate, actor_of
 from interface.capabilities import needs
 
 
@@ -50,6 +53,13 @@ class SAC(LeanActorCritic, sb3.SAC):
         if ops is not None:
             return NativeSacUpdate(self.policy, ent_coef, ops, **options)
         return SacUpdate(self.policy, ent_coef, **options)
+
+    def _networks_of(self, policy: BasePolicy) -> list[Network]:
+        assert isinstance(policy, SACPolicy)
+        critics = [
+            critics_of(each, policy.activation_fn) for each in (policy.critic, policy.critic_target)
+        ]
+        return [*actor_of(policy), *critics[0], *critics[1]]
 
     def _lean_update(self, gradient_steps: int, batch_size: int) -> dict[str, float]:
         assert self._update is not None

@@ -3,13 +3,16 @@
 import numpy as np
 import stable_baselines3 as sb3
 from gymnasium import spaces
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.td3.policies import TD3Policy
 
 from baselines_ext.common.acting import NumpyActor
 from baselines_ext.common.actor_critic import LeanActorCritic
+from baselines_ext.common.networks import Network, critics_of
 from baselines_ext.common.tensors import UNBOUNDED
 from baselines_ext.native.build import Ops
 from baselines_ext.td3.native_update import NativeTd3Update
-from baselines_ext.td3.update import Td3Update
+from baselines_ext.td3.update import Td3Update, actor_of
 from interface.capabilities import needs
 
 
@@ -24,6 +27,13 @@ class LeanTd3(LeanActorCritic, sb3.TD3):
         if ops is not None:
             return NativeTd3Update(self.policy, noise, noise_clip, ops, target_range)
         return Td3Update(self.policy, noise, noise_clip, target_range)
+
+    def _networks_of(self, policy: BasePolicy) -> list[Network]:
+        assert isinstance(policy, TD3Policy)
+        activation = policy.activation_fn
+        actors = [actor_of(each, activation) for each in (policy.actor, policy.actor_target)]
+        critics = [critics_of(each, activation) for each in (policy.critic, policy.critic_target)]
+        return [*actors, *critics[0], *critics[1]]
 
     def _lean_update(self, gradient_steps: int, batch_size: int) -> dict[str, float]:
         assert self._update is not None

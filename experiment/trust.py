@@ -1,0 +1,34 @@
+"""Say when a command is about to run somebody else's code."""
+
+import os
+from pathlib import Path
+
+
+def foreign_code(path: Path, data_dir: Path, *, trusted: bool) -> str | None:
+    """
+    Say that using a run or an agent's file runs code of whoever wrote it.
+
+    :param path: a run's folder or an agent's file
+    :param data_dir: where one's own runs live
+    :param trusted: the user knows
+    :return: one sentence; None if it is the user's own, or trusted
+    """
+    owner = path.stat().st_uid
+    outside = not path.resolve().is_relative_to(data_dir.resolve())
+    others = owner != os.getuid()
+    if trusted or not (outside or others):
+        return None
+    why = f"belongs to {_name_of(owner)}" if others else f"lies outside {data_dir}"
+    return (
+        f"{path} {why}: its config and its checkpoints run code of whoever wrote them, so use only "
+        f"what you trust (trust=true: say no more)"
+    )
+
+
+def _name_of(user: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"user {user}"
