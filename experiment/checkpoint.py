@@ -41,7 +41,7 @@ _REPLAY_BUFFER = "replay_buffer.pkl"
 _RANDOM_STATE = "random_state.json"
 # Only where the file is of SB3's own class: what its networks do not hold as they were trained.
 _INPUTS = "inputs.json"
-_POLICY_AS_TRAINED = "policy_as_trained.pth"
+_POLICY_AS_TRAINED = "policy_as_trained.pt"  # SB3 takes each .pth for its own
 _POLICY = "policy.pth"  # SB3's member
 
 

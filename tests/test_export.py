@@ -1,0 +1,189 @@
+"""Agents in plain Stable-Baselines3, without this repository, and its own agents here."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import stable_baselines3 as sb3
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from envs.episode_seeds import final_test_seeds
+from experiment.final_test import play, run_test
+from experiment.policy_export import folds_exactly, plain_agent
+from experiment.tested_agents import find_agent
+from experiment.trust import foreign_code
+from interface.errors import UserError
+from tests.running import TINY, hydra_main, train
+
+N_EPISODES = 10
+PLAY = """
+import json, sys
+import gymnasium, gymnasium_robotics, stable_baselines3
+gymnasium.register_envs(gymnasium_robotics)
+path, env_id, learner, *seeds = sys.argv[1:]
+model = getattr(stable_baselines3, learner).load(path, device="cpu")
+env, successes = gymnasium.make(env_id), []
+for seed in seeds:
+    seen, over = env.reset(seed=int(seed))[0], False
+    while not over:
+        seen, _, terminated, truncated, info = env.step(model.predict(seen, deterministic=True)[0])
+        over = terminated or truncated
+    successes.append(bool(info["is_success"]))
+assert not any(name.split(".")[0] in ("baselines_ext", "experiment") for name in sys.modules)
+print(json.dumps(successes))
+"""
+
+
+def evaluate(tmp_path: Path, *overrides: str) -> None:
+    with hydra_main(
+        [f"data_dir={tmp_path}", "n_episodes=2", *overrides], tmp_path, "evaluate"
+    ) as cfg:
+        run_test(cfg)
+
+
+def agent(run_dir: Path) -> BaseAlgorithm:
+    """Load the agent of a run as it was trained."""
+    given = [f"data_dir={run_dir.parent}", "n_episodes=1"]
+    with hydra_main(given, run_dir, "evaluate") as cfg:
+        return play(cfg, find_agent(cfg, str(run_dir))).model
+
+
+@pytest.mark.parametrize("learner", ["sac", "td3", "ddpg"])
+@pytest.mark.parametrize(
+    ("inputs", "activation", "exact"),
+    [
+        (["relative_goals"], "ReLU", True),
+        (["relative_goals"], "Tanh", True),
+        (["normalize_inputs"], "ReLU", True),
+        (["relative_goals", "normalize_inputs"], "ReLU", True),
+        (["relative_goals", "normalize_inputs"], "Tanh", False),
+    ],
+)
+def test_what_lies_before_networks_is_folded_into_them(
+    learner: str, inputs: list[str], activation: str, exact: bool, tmp_path: Path
+):
+    prefix = f"algorithm.learners.{learner}"
+    train(
+        tmp_path / "run",
+        *TINY,
+        "n_epochs=1",
+        f"algorithm.layer_classes=[{learner}]",
+        f"policy.activation_fn=torch.nn.{activation}",
+        f"{prefix}.buffer_size=500",
+        *(f"{prefix}.{name}=true" for name in inputs),
+    )
+    model = agent(tmp_path / "run")
+    plain = plain_agent(model)
+    assert plain is not None
+    assert folds_exactly(model) is exact
+    rng = np.random.default_rng(0)
+    spread = 10 if exact else 0.1  # far away, inputs are clipped
+    for _ in range(20):
+        seen = {
+            key: rng.normal(0, spread, (1, *space.shape)).astype(np.float32)
+            for key, space in model.observation_space.spaces.items()  # type: ignore[attr-defined]
+        }
+        ours, theirs = (each.predict(seen, deterministic=True)[0] for each in (model, plain))
+        assert theirs == pytest.approx(ours, abs=1e-4)
+
+
+def test_a_presets_agent_keeps_its_success_without_this_repository(tmp_path: Path):
+    run_dir = tmp_path / "run"
+    train(run_dir, "env=FetchReach-v4", "algorithm=her", "tracking=none", "seed=1", "n_threads=1")
+    with hydra_main([f"n_episodes={N_EPISODES}"], tmp_path, "evaluate") as cfg:
+        here = [one.success for one in play(cfg, find_agent(cfg, str(run_dir))).episodes]
+    seeds = [str(final_test_seeds(N_EPISODES)(episode)) for episode in range(N_EPISODES)]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            PLAY,
+            str(run_dir / "best_model.zip"),
+            "FetchReach-v4",
+            "SAC",
+            *seeds,
+        ],
+        cwd=tmp_path,
+        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert sum(map(bool, here)) >= 0.8 * N_EPISODES
+    assert json.loads(done.stdout) == here
+
+
+@pytest.mark.parametrize("algorithm", ["her", "sac", "ppo"])
+def test_the_best_agent_holds_no_class_of_ours(algorithm: str, tmp_path: Path):
+    sizes = ["algorithm.n_steps=64", "algorithm.batch_size=64"] if algorithm == "ppo" else []
+    train(tmp_path, *TINY, f"algorithm={algorithm}", *sizes, "n_epochs=1")
+    with zipfile.ZipFile(tmp_path / "best_model.zip") as archive:
+        data = json.loads(archive.read("data"))
+    for key, value in data.items():
+        pickled = value.get(":serialized:", "") if isinstance(value, dict) else ""
+        for name in (b"baselines_ext", b"experiment", b"envs."):
+            assert name not in base64.b64decode(pickled), key
+
+
+def test_layers_are_not_exported_and_it_is_said_before_playing(tmp_path: Path, capsys):
+    train(tmp_path / "run", *TINY, "algorithm=hac", "n_epochs=1")
+    capsys.readouterr()
+    with pytest.raises(UserError, match="HAC is not in Stable-Baselines3"):
+        evaluate(tmp_path, f"run={tmp_path}/run", f"export={tmp_path}/policy.zip")
+    assert "episodes" not in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train an agent of SB3's own."""
+    path = tmp_path_factory.mktemp("foreign") / "agent.zip"
+    model = sb3.SAC("MlpPolicy", gym.make("Pendulum-v1"), learning_starts=10, buffer_size=100)
+    model.learn(20)
+    model.save(path)
+    return path
+
+
+def test_agents_of_plain_sb3_are_tested_and_compared(foreign: Path, tmp_path: Path, capsys):
+    evaluate(tmp_path, f"run={foreign}", f"compare={foreign}", "env=Pendulum-v1")
+    printed = capsys.readouterr().out
+    assert "by plain Stable-Baselines3" in printed
+    assert "this run minus the other" in printed
+    assert printed.count("run code of whoever wrote them") == 2
+    evaluate(tmp_path, f"run={foreign}", "env=Pendulum-v1", "trust=true")
+    assert "run code" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        ([], "does not say which environment it is for; add env="),
+        (["env=CartPole-v1"], "cannot load .* as SAC in this environment"),
+        (["env=Pendulum-v1", "run=nowhere.zip"], "there is no file nowhere.zip"),
+    ],
+)
+def test_wrong_files(foreign: Path, tmp_path: Path, overrides: list[str], sentence: str):
+    with pytest.raises(UserError, match=sentence):
+        evaluate(tmp_path, f"run={foreign}", *overrides)
+
+
+def test_a_text_is_no_agent(tmp_path: Path):
+    path = tmp_path / "notes.zip"
+    path.write_text("not a zip")
+    with pytest.raises(UserError, match=r"cannot read .* as a file of Stable-Baselines3"):
+        evaluate(tmp_path, f"run={path}", "env=Pendulum-v1")
+
+
+def test_whose_code_runs(tmp_path: Path):
+    run = tmp_path / "data" / "run"
+    run.mkdir(parents=True)
+    assert foreign_code(run, tmp_path / "data", trusted=False) is None
+    assert "lies outside" in str(foreign_code(run, tmp_path / "elsewhere", trusted=False))
+    assert foreign_code(run, tmp_path / "elsewhere", trusted=True) is None
