@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,20 +66,14 @@ def facts(run_dir: Path, store: str | None = None) -> Facts:
 
 def _points(key: str, history: Sequence[Metric]) -> Counter[tuple[str, int, float]]:
     """
-    Count the points of a metric, each step's by its last value.
+    Count the points of a metric by step and value.
 
     Training and an evaluation may both log a training metric at one step, and the tracker may send
-    the two as one or as two; more than that are doubled.
+    an equal value once or twice; more than that is doubled.
     """
     allowed = 1 if key.startswith("eval/") else 2
-    by_step: dict[int, list[Metric]] = defaultdict(list)
-    for one in history:
-        by_step[one.step].append(one)
-    points: Counter[tuple[str, int, float]] = Counter()
-    for step, ones in by_step.items():
-        last = max(ones, key=lambda one: one.timestamp)
-        points[key, step, last.value] = 1 + max(0, len(ones) - allowed)
-    return points
+    counts = Counter((one.step, one.value) for one in history)
+    return Counter({(key, *point): 1 + max(0, count - allowed) for point, count in counts.items()})
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
