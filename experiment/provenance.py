@@ -4,14 +4,12 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-import zipfile
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from experiment.source_snapshot import new_files, read_new_file
 from interface.resolvers import REPOSITORY
-from util.atomic_write import atomic_path
 from util.git import git
 
 _PACKAGES = (
@@ -23,8 +21,6 @@ _PACKAGES = (
     "mujoco",
     "numpy",
 )
-
-_LARGEST_NEW_FILE_BYTES = 1_000_000
 
 # Leaves that say nothing of the experiment, or may hold a password.
 _NOT_A_PARAM = ("tracking.", "hydra.", "restore", "data_dir", "trial_monitor.", "search_space.")
@@ -70,9 +66,9 @@ def code_fingerprint() -> str:
     """Tell this state of the code from any other: the commit, and a digest of what differs."""
     commit = (_git("rev-parse", "--short=10", "HEAD") or "unknown").strip()
     changes = _git("diff", "HEAD") or ""
-    for name in (_git("ls-files", "--others", "--exclude-standard") or "").splitlines():
-        changes += name + hashlib.sha256((REPOSITORY / name).read_bytes()).hexdigest()
-    digest = hashlib.sha256(changes.encode()).hexdigest()[:8]
+    for name in new_files(REPOSITORY):
+        changes += name + hashlib.sha256(read_new_file(REPOSITORY / name) or b"").hexdigest()
+    digest = hashlib.sha256(changes.encode("utf-8", "surrogateescape")).hexdigest()[:8]
     return f"{commit}-{digest}" if changes else commit
 
 
@@ -91,27 +87,6 @@ def machine(device: str) -> dict[str, str]:
     :param device: of torch
     """
     return {"host": platform.node(), "platform": platform.platform(), "device": device}
-
-
-def write_source_snapshot(path: Path) -> bool:
-    """
-    Keep the code of a run: the committed files, and ``changes.patch`` with what differs.
-
-    :param path: of the zip file
-    :return: whether there is a git checkout to take it from
-    """
-    commit = _git("rev-parse", "HEAD")
-    if commit is None:
-        return False
-    with atomic_path(path) as temporary:
-        _git("archive", "--format=zip", f"--output={temporary}", "HEAD")
-        with zipfile.ZipFile(temporary, "a") as archive:
-            archive.writestr("commit.txt", commit)
-            archive.writestr("changes.patch", _git("diff", "HEAD") or "")
-            for name in (_git("ls-files", "--others", "--exclude-standard") or "").splitlines():
-                if (REPOSITORY / name).stat().st_size <= _LARGEST_NEW_FILE_BYTES:
-                    archive.write(REPOSITORY / name, name)
-    return True
 
 
 def _git(*arguments: str) -> str | None:

@@ -19,9 +19,9 @@ from experiment.provenance import (
     config_params,
     machine,
     package_versions,
-    write_source_snapshot,
 )
 from experiment.run_directory import BEST, EVALUATIONS, LOG, PROVENANCE, RESULT, load_config
+from experiment.source_snapshot import write_source_snapshot
 from experiment.tracking import Tracker
 from interface.learner import ChoosesUpdate
 from interface.result import Status

@@ -14,7 +14,12 @@ def git(checkout: Path, *arguments: str) -> str | None:
     """
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=checkout, capture_output=True, text=True, check=True
+            ["git", *arguments],
+            cwd=checkout,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            check=True,
         )
     except (OSError, subprocess.CalledProcessError):
         return None
