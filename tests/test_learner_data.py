@@ -3,6 +3,7 @@
 import copy
 import functools
 import warnings
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -414,3 +415,19 @@ def test_a_copied_buffer_still_rewards_its_goals():
     model = sac(Counted(), **HINDSIGHT)
     model.learn(30)
     assert len(copy.deepcopy(model.replay_buffer).sample(8).rewards) == 8
+
+
+@pytest.mark.parametrize("hindsight", [{}, HINDSIGHT])
+@pytest.mark.parametrize("anew", [True, False])
+@pytest.mark.filterwarnings("ignore:The last trajectory")
+def test_nothing_is_glued_to_a_loaded_buffer(tmp_path: Path, anew: bool, hindsight):
+    model = sac(Counted(), learning_starts=900, **hindsight)
+    model.learn(13)
+    model.save_replay_buffer(tmp_path / "buffer.pkl")
+    dones = model.replay_buffer.dones
+    model.load_replay_buffer(tmp_path / "buffer.pkl")
+    assert (dones == model.replay_buffer.dones).all() != bool(hindsight)  # as SB3 does
+    model.learn(13, reset_num_timesteps=anew)
+    for (episode, step), following in episodes(model):
+        assert following == (episode, step + 1)
+    assert model.replay_buffer.size() == 26

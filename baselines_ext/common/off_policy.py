@@ -108,8 +108,11 @@ class LeanOffPolicy(OffPolicyAlgorithm):
             own.device = self.device
         else:
             self._connect_replay_buffer()
-        if truncate_last_traj and isinstance(self.replay_buffer, EpisodeReplayBuffer):
+        if not truncate_last_traj or not isinstance(self.replay_buffer, EpisodeReplayBuffer):
+            return
+        if self.replay_buffer.hindsight.share > 0:
             self.replay_buffer.truncate_last_trajectory()
+        self._last_obs = None  # environments begin anew, which ends the episodes that ran
 
     def _setup_learn(
         self,
