@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from interface.run_files import RUN_ID
+from util.process_identity import identity
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +20,17 @@ _KEPT = ("report.md", "report.html", "plotly.min.js", "tuned.yaml", _RESULTS)
 
 
 class SweepRecord(Callback):
-    """Completes the parent run, which the first trial opened, when a search ends."""
+    """Completes the parent run, which the first trial opens, when a search ends."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """
+        Tell the trials whose search they are: if it is killed, its run can be closed.
+
+        :param config: of the search
+        """
+        from experiment.tracking.store import SWEEPER
+
+        os.environ[SWEEPER] = identity()
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """

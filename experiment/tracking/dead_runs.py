@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiment.tracking.delivery import PROCESS, RUNNING, Delivery, Target, first_line
+from experiment.tracking.delivery import Delivery, Target, first_line
 from experiment.tracking.journal import Journal
+from experiment.tracking.store import PROCESS, RUNNING
 from interface.run_files import RUN_ID
 from util.process_identity import identity, is_dead
 

@@ -10,6 +10,8 @@ from experiment.tracking.journal import Journal, Record
 from experiment.tracking.legal import legal_metrics, legal_name, legal_params, legal_tags
 from experiment.tracking.store import (
     PARENT,
+    PROCESS,
+    RUNNING,
     connect,
     experiment_id,
     make_run,
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 log = logging.getLogger(__name__)
-
-PROCESS = "process"
-RUNNING = "RUNNING"
 
 _MOST_RECORDS = 50
 # of MLflow, in one request

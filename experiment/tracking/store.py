@@ -18,6 +18,7 @@ from interface.passwords import refuse_password
 from interface.run_files import RUN_ID
 from util.atomic_write import atomic_write_text
 from util.file_systems import network_file_system
+from util.process_identity import is_dead
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,6 +39,12 @@ _WRONG = (
 )
 
 PARENT = "mlflow.parentRunId"
+PROCESS = "process"
+"""Tag that names the process that a run ends with."""
+
+RUNNING = "RUNNING"
+SWEEPER = "SUBGOAL_SWEEPER"
+"""Variable that names the process of a search, for the workers of its trials."""
 
 
 class StoreAwayError(UserError):
@@ -245,9 +252,18 @@ def parent_run(
     path = sweep_dir / RUN_ID
     with FileLock(sweep_dir / ".mlflow.lock"):
         if path.exists():
-            known = path.read_text(encoding="utf-8").strip()
-            if run_in(client, known) is not None:
-                return known
+            known = run_in(client, path.read_text(encoding="utf-8").strip())
+            if known is not None:
+                _reopen(client, known, tags.get(PROCESS))
+                return str(known.info.run_id)
         made = make_run(client, experiment, sweep_dir.name, {**tags, "study": sweep_dir.name})
         atomic_write_text(path, f"{made}\n")
         return made
+
+
+def _reopen(client: "MlflowClient", run: "Run", sweeper: str | None) -> None:
+    """Let a search go on that another process has begun; one that has ended stays as it is."""
+    if sweeper is None or is_dead(sweeper) or run.data.tags.get(PROCESS) == sweeper:
+        return
+    client.set_tag(run.info.run_id, PROCESS, sweeper)
+    client.update_run(run.info.run_id, status=RUNNING)

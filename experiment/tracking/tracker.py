@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 import time
 import uuid
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from experiment.tracking.dead_runs import close_dead_runs
 from experiment.tracking.delivery import Delivery, Target
 from experiment.tracking.journal import Journal, Record
 from experiment.tracking.sender import Sender
+from experiment.tracking.store import PROCESS, SWEEPER
 from experiment.tracking.system_metrics import SystemMetrics
 from interface.errors import UserError
 from util.process_identity import identity
@@ -208,6 +210,8 @@ class MlflowTracker:
     ) -> Target:
         """Tell where the records belong; what names the run stays as it was at its first start."""
         search = {key: tags[key] for key in ("env", "algorithm") if key in tags}
+        if SWEEPER in os.environ:
+            search[PROCESS] = os.environ[SWEEPER]
         return Target(
             uri=self._uri,
             experiment=self._experiment_name,
