@@ -48,7 +48,7 @@ def main() -> None:
     given = arguments(sys.argv[1:], n="20", seed="0")
     with tempfile.TemporaryDirectory() as folder:
         summary = campaign(int(given["n"]), int(given["seed"]), Path(folder))
-    print("\n".join([*summary.bad, str(summary).replace("kills", "full disks")]))
+    print("\n".join([*summary.bad, str(summary).replace("kills of ", "full disks")]))
     sys.exit(int(bool(summary.bad)))
 
 

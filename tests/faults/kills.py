@@ -21,10 +21,12 @@ class Summary:
     What came of all kills.
 
     :param n: kills
+    :param of: what was killed
     :param bad: what was wrong after a kill, one line each
     """
 
     n: int = 0
+    of: str = ""
     n_differences: int = 0
     n_lost: int = 0
     n_double: int = 0
@@ -33,7 +35,7 @@ class Summary:
 
     def __str__(self) -> str:
         return (
-            f"{self.n} kills: {self.n_differences} differences, {self.n_lost} lost, "
+            f"{self.n} kills of {self.of}: {self.n_differences} differences, {self.n_lost} lost, "
             f"{self.n_double} double, {self.n_running} left RUNNING"
         )
 
@@ -48,6 +50,7 @@ def main() -> None:
     module = importlib.import_module(f"tests.faults.kill_{given['what']}")
     with tempfile.TemporaryDirectory() as folder:
         summary = module.campaign(int(given["n"]), int(given["seed"]), Path(folder))
+    summary.of = summary.of or given["what"]
     print("\n".join([*summary.bad, str(summary)]))
     sys.exit(int(bool(summary.bad)))
 

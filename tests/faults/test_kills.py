@@ -1,10 +1,19 @@
 """Small campaigns of each kind; the full ones are run by hand."""
 
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from tests.faults import disks, kill_runs, signals
+from tests.faults import (
+    disks,
+    kill_launch,
+    kill_matrix,
+    kill_mirror,
+    kill_runs,
+    kill_searches,
+    signals,
+)
 
 
 @pytest.mark.slow
@@ -25,4 +34,13 @@ def test_full_disks(tmp_path: Path):
 @pytest.mark.faults(8)
 def test_signals(tmp_path: Path):
     summary = signals.campaign(8, tmp_path)
+    assert not summary.bad, "\n".join(summary.bad)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("what", [kill_launch, kill_matrix, kill_mirror, kill_searches])
+@pytest.mark.faults(3)
+def test_kills_of_what_runs_many(what: ModuleType, tmp_path: Path):
+    summary = what.campaign(3, 0, tmp_path)
     assert not summary.bad, "\n".join(summary.bad)
