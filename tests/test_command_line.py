@@ -134,7 +134,7 @@ def test_debug_goes_before_the_users_own_values():
         (["n_epochs=3", "n_epochs=4"], "-n_epochs_4"),
         (["+env.kwargs.a={b:1.5}"], "-a_b_1.5"),
         (["policy.net_arch=[64,64]"], "-net_arch_64_64"),
-        (["n_epochs=" + "9" * 500], "-n_epochs_" + "9" * 111),
+        (["n_epochs=" + "9" * 500], "-n_epochs_" + "9" * 102 + "-7d7171a3"),
     ],
 )
 def test_folder_names(overrides: list[str], name: str):

@@ -130,7 +130,7 @@ def test_policies_schedules_and_noise_by_name(tmp_path: Path):
     )
     from baselines_ext import SAC
 
-    model = SAC.load(tmp_path / "best_model.zip")
+    model = SAC.load(tmp_path / "last.zip")
     layers = [m for m in model.policy.modules() if isinstance(m, th.nn.Linear)]
     assert {layer.out_features for layer in layers} >= {32, 48}
     assert any(isinstance(module, th.nn.Tanh) for module in model.policy.modules())
