@@ -24,6 +24,8 @@ CONF = REPOSITORY / "conf"
 
 USER_ERROR_EXIT = 2
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+# what comes of reading and of writing
+_EITHER = {errno.ENOENT: "find", errno.EISDIR: "open"}
 EXIT_CODES = {Status.DIVERGED: 3, Status.INTERRUPTED: INTERRUPTED_EXIT}
 
 
@@ -44,16 +46,27 @@ def run_command(main: Callable[[], Any], config_name: str) -> None:
         _leave(explain(error, config_name, sys.argv[1:]))
     except OSError as error:
         _leave(_file_error(error))
+    except ValueError as error:
+        if not isinstance(error.__cause__, OSError):  # of logging, which cannot open its file
+            raise
+        _leave(_file_error(error.__cause__))
 
 
 def _file_error(error: OSError) -> str:
     is_full = error.errno in _FULL
     if error.filename is None and not is_full:
         raise error
-    verb = "read" if error.errno == errno.ENOENT else "write"
     name = error.filename or "a file: the disk is full, or files may not be so long"
     more = "; when there is room, the same run goes on with restore=" if is_full else ""
-    return f"cannot {verb} {name}: {error.strerror}{more}"
+    return f"cannot {_verb(error)} {name}: {error.strerror}{more}"
+
+
+def _verb(error: OSError) -> str:
+    """Tell what was tried: the error itself does not say."""
+    if error.errno in _EITHER:
+        return _EITHER[error.errno]
+    path = Path(error.filename or os.devnull)
+    return "read" if path.exists() and not os.access(path, os.R_OK) else "write"
 
 
 def _leave(message: str) -> None:

@@ -26,6 +26,7 @@ from experiment.run_directory import (  # noqa: E402
     find_run,
     load_config,
 )
+from experiment.trust import warn_of_foreign_code  # noqa: E402
 from interface.errors import UserError  # noqa: E402
 from interface.result import Status  # noqa: E402
 from interface.run_files import LAST  # noqa: E402
@@ -162,9 +163,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", help="a run's folder, its MLflow run id, or latest")
     parser.add_argument("--data-dir", type=Path, default=DATA_DIR, help="where runs live")
+    parser.add_argument("--trust", action="store_true", help="say nothing of somebody else's code")
     arguments = parser.parse_args()
     try:
-        difference = rerun(find_run(arguments.run, arguments.data_dir))
+        run_dir = find_run(arguments.run, arguments.data_dir)
+        warn_of_foreign_code(run_dir, arguments.data_dir, trusted=arguments.trust, key="--trust")
+        difference = rerun(run_dir)
     except UserError as error:
         _say(str(error))
         sys.exit(2)

@@ -21,6 +21,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from experiment.trust import warn_of_foreign_code
 from interface.errors import UserError
 from interface.resolvers import REPOSITORY, quoted
 from interface.run_files import CONFIG, LAST, META, RUN_ID
@@ -44,7 +45,7 @@ DATA_DIR = REPOSITORY / "data"
 # what a continued run may change; everything else would make it another run
 _CHANGEABLE = re.compile(
     r"(restore|n_epochs|n_threads|device|early_stop_\w+|checkpoint_every_n_epochs|tensorboard"
-    r"|render\.\w+|tracking\.\w+|hydra\..*|debug)="
+    r"|render\.\w+|tracking\.\w+|hydra\..*|debug|trust)="
 )
 
 
@@ -158,6 +159,7 @@ def write_config(cfg: DictConfig, run_dir: Path) -> None:
     assert isinstance(content, dict)
     content.pop("search_space", None)
     content["restore"] = None
+    content["trust"] = False  # said of a command, not of a run
     content["trial_monitor"] = {"_target_": NO_MONITOR}  # whoever runs it again is no search
     is_kept = not goes_on and path.exists() and (run_dir / LAST).exists()
     if is_kept and load_config(run_dir) != content:
@@ -212,6 +214,9 @@ def restore_arguments(reference: str, arguments: list[str]) -> list[str]:
     data_dirs = [text for text in arguments if text.startswith("data_dir=")]
     data_dir = Path(data_dirs[-1].partition("=")[2]) if data_dirs else DATA_DIR
     run_dir = find_run(reference, data_dir)
+    # the run's own config cannot vouch for itself
+    trusted = "trust=true" in [text.lower() for text in arguments]
+    warn_of_foreign_code(run_dir, data_dir, trusted=trusted)
     changes = [text for text in arguments if text not in options + data_dirs]
     for change in changes:
         if not _CHANGEABLE.match(change):

@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from experiment.checkpoint import has_our_classes, load_agent, load_normalization, read_meta
 from experiment.run_directory import BEST, best_run, find_run, load_config
 from experiment.sb3_files import load_sb3, load_sb3_normalization, sb3_class
-from experiment.trust import foreign_code
+from experiment.trust import warn_of_foreign_code
 from interface.config import EnvConfig
 from interface.errors import UserError, unknown_name
 from interface.run_files import LAST
@@ -116,9 +116,7 @@ def find_agent(cfg: DictConfig, reference: str) -> AgentFile:
     path = Path(reference) if is_file else _run_of(cfg, reference) / f"{cfg.checkpoint}.zip"
     if not path.is_file():
         raise UserError(f"there is no {'file' if is_file else 'checkpoint'} {path}")
-    warning = foreign_code(path, Path(cfg.data_dir), trusted=cfg.trust)
-    if warning is not None:
-        print(f"warning: {warning}")  # noqa: T201
+    warn_of_foreign_code(path, Path(cfg.data_dir), trusted=cfg.trust)
     if not is_file:
         return OfRun(path, _config_of(path.parent, cfg))
     if has_our_classes(path):

@@ -125,6 +125,8 @@ class MainConfig:
     restore: str | None = MISSING
     imports: list[str] = MISSING
     debug: bool = MISSING
+    # runs of before this key trusted nobody
+    trust: bool = False
     data_dir: str = MISSING
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pytest
 
 from experiment.checkpoint import read_meta
 from experiment.metric_history import read_csv
-from experiment.run_directory import find_run, load_config, restore_arguments
+from experiment.run_directory import find_run, latest_run, load_config, restore_arguments
 from interface.errors import UserError
 from interface.result import Status
+from interface.run_files import META
 from tests.running import TINY, TINY_HER, train
 
 HAC = ["algorithm=hac", "algorithm.time_scales=[-1,5]", "algorithm.learners.sac.learning_starts=50"]
@@ -195,6 +197,37 @@ def test_runs_are_found(finished: Path):
     for reference in ("nowhere", "1" * 32, str(data_dir)):
         with pytest.raises(UserError):
             find_run(reference, data_dir)
+
+
+def test_the_latest_run_is_told_by_its_own_clock(tmp_path: Path):
+    """A copy, or a touched file, is no later run."""
+    for name, year, touched in (("copied", 2024, 2_000_000_000), ("newest", 2025, 1_000_000_000)):
+        path = tmp_path / name / "last.zip"
+        path.parent.mkdir()
+        (path.parent / "config.yaml").touch()
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(zipfile.ZipInfo(META, (year, 1, 1, 0, 0, 0)), "{}")
+        os.utime(path, (touched, touched))
+    assert latest_run(tmp_path) == tmp_path / "newest"
+
+
+def test_going_on_with_somebody_elses_run_says_so_once(finished: Path, tmp_path: Path, capsys):
+    own, elsewhere = f"data_dir={finished.parents[2]}", f"data_dir={tmp_path}"
+    restore = f"restore={finished}"
+    config = finished / "config.yaml"
+    content = config.read_text(encoding="utf-8")
+    config.write_text(content.replace("trust: false", "trust: true"), encoding="utf-8")
+    restore_arguments(str(finished), [restore, own])
+    assert capsys.readouterr().out == ""
+    restore_arguments(str(finished), [restore, elsewhere])
+    assert capsys.readouterr().out.count("run code of whoever wrote them") == 1
+    restore_arguments(str(finished), [restore, elsewhere, "trust=true"])
+    assert capsys.readouterr().out == ""
+
+
+def test_a_run_does_not_keep_that_it_was_trusted(tmp_path: Path):
+    train(tmp_path, *TINY_HER, "n_epochs=1", "trust=true")
+    assert load_config(tmp_path).trust is False
 
 
 def test_restore_keeps_the_runs_config(finished: Path):

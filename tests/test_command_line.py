@@ -1,6 +1,7 @@
 """Wrong input is answered with one clear sentence, and nothing is left behind."""
 
 import errno
+import logging.config
 import os
 import shlex
 import sys
@@ -57,9 +58,10 @@ WRONG = [
     (["render.mode=recrd"], "did you mean record?"),
     (["device=gpu7"], "device=gpu7 is no device of torch"),
     (["imports=[no_such_package]"], "there is no package no_such_package"),
-    (["tracking=mlflow", "tracking.uri=http://127.0.0.1:9"], "does not answer"),
     (["tracking=mlflow", "tracking.uri=sqlite:////no/such/folder/x.db"], "there is no folder"),
-    (["tracking=mlflow", "tracking.uri=file:///tmp/mlruns"], "cannot use tracking.uri"),
+    (["tracking=mlflow", "tracking.uri=file:///tmp/mlruns"], "what can be used: sqlite:///"),
+    (["tracking=mlflow", "tracking.uri=htp://127.0.0.1:9"], "what can be used: sqlite:///"),
+    (["tracking=mlflow", "tracking.uri=sqlite:////etc/hostname"], "file is not a database"),
     (["tracking.uri=postgresql://me:secret@host/db"], "tracking.uri holds a password"),
     (["restore=/no/such/run"], "there is no run '/no/such/run'"),
     (["restore=latest"], "there is no run with a checkpoint"),
@@ -169,6 +171,57 @@ def test_files_are_told_in_one_sentence(number: int, said: str, capsys, monkeypa
         run_command(fail, "main")
     assert end.value.code == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "readable", "said"),
+    [
+        (errno.EACCES, "there", False, "cannot read"),
+        (errno.EACCES, "there", True, "cannot write"),
+        (errno.EROFS, "new", True, "cannot write"),
+        (errno.ENOENT, "nowhere/new", True, "cannot find"),
+        (errno.EISDIR, ".", True, "cannot open"),
+    ],
+)
+def test_reading_and_writing_are_told_apart(
+    number: int, name: str, readable: bool, said: str, tmp_path: Path, capsys, monkeypatch
+):
+    (tmp_path / "there").touch()
+    path = str(tmp_path / name)
+
+    def fail() -> None:
+        raise OSError(number, os.strerror(number), path)
+
+    monkeypatch.setattr(os, "access", lambda *_: readable)  # root may read everything
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    with pytest.raises(SystemExit):
+        run_command(fail, "main")
+    assert capsys.readouterr().err == f"{said} {path}: {os.strerror(number)}\n"
+
+
+def test_a_folder_where_no_log_can_be_written(tmp_path: Path, capsys, monkeypatch):
+    (tmp_path / "train.log").mkdir()
+    handler = {"class": "logging.FileHandler", "filename": str(tmp_path / "train.log")}
+
+    def configure() -> None:
+        logging.config.dictConfig(
+            {"version": 1, "incremental": False, "handlers": {"file": handler}}
+        )
+
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    with pytest.raises(SystemExit) as end:
+        run_command(configure, "main")
+    assert end.value.code == 2
+    assert capsys.readouterr().err == f"cannot open {tmp_path}/train.log: Is a directory\n"
+
+
+def test_another_value_error_keeps_its_traceback(monkeypatch):
+    def fail() -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    with pytest.raises(ValueError, match="a bug"):
+        run_command(fail, "main")
 
 
 def test_a_folder_with_an_interpolation_is_refused():

@@ -4,6 +4,7 @@ import pickle
 from dataclasses import dataclass, field
 
 import numpy as np
+import psutil
 import pytest
 from gymnasium import spaces
 from hypothesis import given, settings
@@ -158,6 +159,14 @@ def test_an_empty_store_says_so():
 def test_a_capacity_beyond_the_machine_is_named():
     with pytest.raises(MemoryError, match=r"1,000,000,000,000 rows of \d+ bytes needs .* GiB"):
         empty_store(10**12)
+
+
+def test_memory_that_others_use_is_not_counted(monkeypatch):
+    there = psutil.virtual_memory()._replace(available=10**6)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: there)
+    empty_store(100)
+    with pytest.raises(MemoryError, match=r"this machine has 0\.0 GiB free"):
+        empty_store(10**6)
 
 
 def test_a_capacity_below_a_transition_is_refused():

@@ -1,13 +1,14 @@
 """A run is trained again to the same end, whatever its story was."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from experiment.epochs import EpochEnd
-from experiment.rerun import arguments_to_repeat, different_weights, first_difference
+from experiment.rerun import arguments_to_repeat, different_weights, first_difference, main
 from experiment.run_directory import commands_of, load_config
 from interface.errors import UserError
 from interface.result import Status
@@ -101,3 +102,22 @@ def stopping_after(end_epoch: Any, step: int) -> Any:
 @pytest.mark.faults(1)
 def test_a_rerun_is_bit_identical(story, tmp_path: Path):
     assert difference(tell(story, 1, tmp_path), tmp_path) is None
+
+
+def test_a_rerun_of_somebody_elses_run_says_so(tmp_path: Path, capsys, monkeypatch):
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    (run_dir / "config.yaml").touch()
+    (tmp_path / "data").mkdir()
+    warnings = []
+    for data_dir, more in (
+        (tmp_path, []),
+        (tmp_path / "data", []),
+        (tmp_path / "data", ["--trust"]),
+    ):
+        arguments = ["rerun.py", str(run_dir), "--data-dir", str(data_dir), *more]
+        monkeypatch.setattr(sys, "argv", arguments)
+        with pytest.raises(SystemExit):
+            main()  # the run has no result
+        warnings.append(capsys.readouterr().out.count("run code of whoever wrote them"))
+    assert warnings == [0, 1, 0]

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
+from experiment.tracking.address import check_address
 from interface.errors import UserError
 from interface.passwords import refuse_password
 from interface.run_files import RUN_ID
@@ -29,13 +30,22 @@ log = logging.getLogger(__name__)
 _ANSWER_SECONDS = 5.0
 _SCHEMA_SECONDS = 60.0
 _SQLITE = "sqlite:///"
-# A database says so where the URL is wrong; anything else may pass.
+_ELSEWHERE = ("http", "databricks")
+# So a database or a server says that it will never do; anything else may pass.
 _WRONG = (
     "unable to open",
+    "readonly database",
+    "Permission denied",
     "not a database",
-    "authentication failed",
     "does not exist",
-    "unsupported URI",
+    "Unknown database",
+    "authentication failed",
+    "no password supplied",
+    "Access denied",
+    "Login failed",
+    "PERMISSION_DENIED",
+    *(f"failed with error code {code} " for code in (401, 403, 404, 405, 501)),
+    "not in a valid JSON format",
 )
 
 PARENT = "mlflow.parentRunId"
@@ -60,6 +70,7 @@ def connect(uri: str) -> "MlflowClient":
     :raises UserError: if it never will
     """
     refuse_password("tracking.uri", uri)
+    check_address(uri)
     # A server that hangs must not hang the end of a run: MLflow's own default is minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -79,6 +90,8 @@ def connect(uri: str) -> "MlflowClient":
     try:
         if uri.startswith(_SQLITE):
             _make_schema(uri)
+        elif not uri.startswith(_ELSEWHERE):
+            _ask_database(uri)
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, OSError) as error:
@@ -125,12 +138,18 @@ def _check_server(uri: str) -> None:
             return
     except urllib.error.HTTPError:
         return  # it answers; what it answers is for MLflow to judge
-    except ValueError as error:
-        raise UserError(f"tracking.uri={uri} is no address: {error}") from error
     except OSError as error:
         raise StoreAwayError(
             f"tracking.uri={uri} does not answer within {_ANSWER_SECONDS:.0f} s: {error}"
         ) from error
+
+
+def _ask_database(uri: str) -> None:
+    """Ask once: MLflow tries for minutes, with a wrong login, too."""
+    from sqlalchemy import NullPool, create_engine
+
+    with create_engine(uri, poolclass=NullPool).connect():
+        pass
 
 
 def _make_schema(uri: str) -> None:
@@ -160,7 +179,13 @@ def _has_schema(path: Path) -> bool:
         sqlite3.connect(address, uri=True, timeout=_ANSWER_SECONDS)
     ) as database:
         try:
-            return database.execute("SELECT 1 FROM experiments LIMIT 1").fetchone() is not None
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+            if tables and "experiments" not in tables:
+                raise UserError(
+                    f"cannot use tracking.uri={_SQLITE}{path}: it is the database of another "
+                    f"program; name another file"
+                )
+            return bool(tables) and _has_experiment(database)
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
                 raise StoreAwayError(
@@ -169,6 +194,10 @@ def _has_schema(path: Path) -> bool:
             return False
         except sqlite3.DatabaseError as error:
             raise UserError(f"cannot use tracking.uri={_SQLITE}{path}: {error}") from error
+
+
+def _has_experiment(database: sqlite3.Connection) -> bool:
+    return database.execute("SELECT 1 FROM experiments LIMIT 1").fetchone() is not None
 
 
 def experiment_id(client: "MlflowClient", name: str, artifact_location: str | None) -> str:
