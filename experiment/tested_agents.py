@@ -138,6 +138,9 @@ def _run_of(cfg: DictConfig, reference: str) -> Path:
 
 
 def _config_of(run_dir: Path, cfg: DictConfig) -> DictConfig:
-    merged = OmegaConf.merge(load_config(run_dir), {"render": cfg.render})
+    """Read a run's config; keys of an environment that are younger than the run are as ever."""
+    own = load_config(run_dir)
+    env = OmegaConf.merge(OmegaConf.structured(EnvConfig), own.env)
+    merged = OmegaConf.merge(own, {"env": env, "render": cfg.render})
     assert isinstance(merged, DictConfig)
     return merged

@@ -12,15 +12,18 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import stable_baselines3 as sb3
+from omegaconf import OmegaConf
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from envs.episode_seeds import final_test_seeds
+from experiment.checkpoint import has_our_classes, save_checkpoint
 from experiment.final_test import play, run_test
 from experiment.policy_export import folds_exactly, plain_agent
+from experiment.run_directory import load_config
 from experiment.tested_agents import find_agent
 from experiment.trust import foreign_code
 from interface.errors import UserError
-from tests.running import TINY, hydra_main, train
+from tests.running import TINY, TINY_HER, hydra_main, train
 
 N_EPISODES = 10
 PLAY = """
@@ -139,6 +142,34 @@ def test_layers_are_not_exported_and_it_is_said_before_playing(tmp_path: Path, c
     with pytest.raises(UserError, match="HAC is not in Stable-Baselines3"):
         evaluate(tmp_path, f"run={tmp_path}/run", f"export={tmp_path}/policy.zip")
     assert "episodes" not in capsys.readouterr().out
+
+
+def test_runs_of_earlier_versions_are_tested_and_exported(tmp_path: Path, capsys):
+    """Those whose environment had fewer keys, and whose best agent was saved as our own class."""
+    run_dir = tmp_path / "run"
+    train(run_dir, *TINY_HER, "n_epochs=1")
+    evaluate(tmp_path, f"run={run_dir}")
+    expected = (run_dir / "test_best_model.json").read_text()
+    cfg = load_config(run_dir)
+    for node, key in ((cfg.env, "exclusive"), (cfg.env, "seeds"), (cfg, "max_evaluation_steps")):
+        node.pop(key)
+    OmegaConf.save(cfg, run_dir / "config.yaml")
+    save_checkpoint(run_dir / "best_model.zip", agent(run_dir), 1, resumable=True)
+    assert has_our_classes(run_dir / "best_model.zip")
+    evaluate(tmp_path, f"run={run_dir}", f"export={tmp_path}/policy.zip")
+    assert (run_dir / "test_best_model.json").read_text() == expected
+
+
+def test_what_an_earlier_version_trained_is_not_gone_on_with(tmp_path: Path):
+    train(tmp_path, *TINY_HER)
+    with zipfile.ZipFile(tmp_path / "last.zip") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["random_state.pkl"] = members.pop("random_state.json")
+    with zipfile.ZipFile(tmp_path / "last.zip", "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(UserError, match="is of an earlier version of Subgoal, which alone can go"):
+        train(tmp_path, *TINY_HER, "n_epochs=3", f"restore={tmp_path}")
 
 
 @pytest.fixture(scope="module")
