@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from hydra_plugins.early_stop_tpe_sweeper._executor import remove_empty_joblib_folders
 from hydra_plugins.early_stop_tpe_sweeper._outcome import outcome_of
 from hydra_plugins.early_stop_tpe_sweeper._plan import Cost, seconds_per_epoch
 from hydra_plugins.early_stop_tpe_sweeper._rules import (
@@ -300,3 +303,13 @@ def test_what_a_plan_says():
 )
 def test_an_epoch_is_measured_within_one_run(times, seconds):
     assert seconds_per_epoch(times, 3, 12.0) == seconds
+
+
+def test_empty_folders_of_joblib_go_after_each_launch(tmp_path: Path):
+    ours = f"joblib_memmapping_folder_{os.getpid()}_"
+    for name in (f"{ours}a", f"{ours}b", "joblib_memmapping_folder_1_c", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / f"{ours}b" / "array").touch()
+    remove_empty_joblib_folders(tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {f"{ours}b", "joblib_memmapping_folder_1_c", "other"}

@@ -1,9 +1,12 @@
 """Workers for jobs: threads that each wait for Hydra's launcher, one job at a time."""
 
+import contextlib
+import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from hydra.plugins.launcher import Launcher
@@ -64,6 +67,20 @@ class Cancels(Protocol):
         """
 
 
+def remove_empty_joblib_folders(parent: Path = Path("/dev/shm")) -> None:
+    """
+    Remove what joblib leaves for each launch until the sweep ends, which may be thousands of them.
+
+    Joblib makes a folder again where it needs one, so one that another thread has just begun with
+    may go, too.
+
+    :param parent: where joblib keeps arrays for its processes
+    """
+    for folder in parent.glob(f"joblib_memmapping_folder_{os.getpid()}_*"):
+        with contextlib.suppress(OSError):  # in use, or gone already
+            folder.rmdir()
+
+
 class LauncherExecutor:
     """
     Runs jobs through one of Hydra's launchers.
@@ -91,6 +108,8 @@ class LauncherExecutor:
             return result._return_value, self.now()  # of a failed job: what it raised
         except BaseException as error:  # noqa: BLE001 (the sweep judges what ended a job)
             return error, self.now()
+        finally:
+            remove_empty_joblib_folders()
 
     def finished(self, timeout_seconds: float) -> list[tuple[Job, Any, float]]:
         """
