@@ -29,6 +29,7 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 _PRIVATE_KEY = b"PRIVATE KEY-----"
+_LITERAL = ("--literal-pathspecs",)  # a name may hold what git takes for a pattern
 _LARGEST_NEW_FILE_BYTES = 1_000_000
 _MOST_NAMED = 10
 
@@ -97,21 +98,32 @@ def _write(path: Path, checkout: Path, commit: str) -> Contents:
     committed = _names(git(checkout, "ls-tree", "-r", "-z", "--name-only", "HEAD"))
     packed = [name for name in committed if is_packed(name, committed=True)]
     changed = _names(git(checkout, "diff", "-z", "--name-only", "HEAD"))
-    contents = Contents(changed=[one for one in changed if is_packed(one, committed=False)])
+    contents = Contents(changed=[one for one in changed if _is_safe(checkout, one)])
     contents.left_out = [one for one in changed if one not in contents.changed]
-    patch = git(checkout, "diff", "HEAD", "--", *contents.changed) if contents.changed else ""
-    git(checkout, "archive", "--format=zip", f"--output={path}", "HEAD", "--", *packed)
+    patch = (
+        git(checkout, *_LITERAL, "diff", "HEAD", "--", *contents.changed)
+        if contents.changed
+        else ""
+    )
+    into = f"--output={path}"
+    git(checkout, *_LITERAL, "archive", "--format=zip", into, "HEAD", "--", *packed)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("commit.txt", commit)
         archive.writestr("changes.patch", (patch or "").encode("utf-8", "surrogateescape"))
         for name in new_files(checkout):
-            content = read_new_file(checkout / name) if is_packed(name, committed=False) else None
-            if content is None or _PRIVATE_KEY in content:
-                contents.left_out.append(name)
-            else:
+            content = read_new_file(checkout / name)
+            if content is not None and _is_safe(checkout, name):
                 archive.writestr(name, content)
                 contents.new.append(name)
+            else:
+                contents.left_out.append(name)
     return contents
+
+
+def _is_safe(checkout: Path, name: str) -> bool:
+    """Tell whether a new or changed file may leave; a removed one may."""
+    content = read_new_file(checkout / name) or b""
+    return is_packed(name, committed=False) and _PRIVATE_KEY not in content
 
 
 def new_files(checkout: Path) -> list[str]:

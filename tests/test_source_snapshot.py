@@ -56,6 +56,7 @@ def checkout(tmp_path: Path) -> Path:
 
     git("init", "--quiet")
     (folder / "agent.py").write_text("x = 1\n")
+    (folder / "main.py").write_text("a = 1\n")
     (folder / "secrets.yaml").write_text("a: 1\n")
     (folder / "picture.png").write_bytes(b"\x89PNG")
     git("add", ".")
@@ -67,6 +68,7 @@ def test_secrets_stay(checkout: Path, tmp_path: Path, caplog: pytest.LogCaptureF
     (checkout / "agent.py").write_text("x = 2\n")
     (checkout / "secrets.yaml").write_text(f"a: {SECRET}\n")
     (checkout / "idea.py").write_text("y = 3\n")
+    (checkout / "main.py").write_text(f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n")
     (checkout / "pasted.py").write_text(f"'''-----BEGIN RSA PRIVATE KEY-----\n{SECRET}'''\n")
     for name in (".env", "keys/id_rsa", "notes.txt", "keys/host.yaml"):
         (checkout / name).parent.mkdir(exist_ok=True)
@@ -75,12 +77,12 @@ def test_secrets_stay(checkout: Path, tmp_path: Path, caplog: pytest.LogCaptureF
     assert write_source_snapshot(tmp_path / "source.zip", checkout)
     with zipfile.ZipFile(tmp_path / "source.zip") as archive:
         contents = {name: archive.read(name).decode() for name in archive.namelist()}
-    assert set(contents) == {"agent.py", "idea.py", "commit.txt", "changes.patch"}
+    assert set(contents) == {"agent.py", "main.py", "idea.py", "commit.txt", "changes.patch"}
     assert contents["agent.py"] == "x = 1\n"
     assert "+x = 2" in contents["changes.patch"]
     assert not any(SECRET in text for text in contents.values())
     (said,) = caplog.messages
-    assert "changes in agent.py; new idea.py; left out secrets.yaml, .env" in said
+    assert "changes in agent.py; new idea.py; left out main.py, secrets.yaml, .env" in said
     assert SECRET not in said
 
 
