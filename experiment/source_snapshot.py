@@ -2,8 +2,8 @@
 Keep the code of a run: code and configs as committed, what differs, and what is new.
 
 A snapshot leaves the machine with MLflow's artifacts and Comet's archives. So it holds nothing but
-code and configs, and nothing that is named like a key. Committed code counts as known to others; a
-new or changed file of such a name does not.
+code and configs, and nothing that is named like a key. What is committed counts as known to others;
+a new or changed file does not, and stays where it is if a password seems to be written in it.
 """
 
 import logging
@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from interface.passwords import looks_secret
 from interface.resolvers import REPOSITORY
 from util.atomic_write import atomic_path
 from util.git import git
@@ -25,13 +26,14 @@ _CONFIGS = {".yaml", ".yml", ".toml", ".xml", ".md"}
 _NAMES = re.compile(r"LICENSE|requirements[\w-]*\.txt")
 _SECRET = re.compile(
     r"^\.(?!ci$|github$|gitignore$|pre-commit)"  # .env, .netrc, .ssh, ...
-    r"|(?<![a-z])(api_?)?keys?(?![a-z])|^id_|secret|token|credential|passw|private|htpasswd",
+    r"|(?<!mon)keys?(?![a-z])|^id_|secret|token|credential|passw|pgpass|private",
     re.IGNORECASE,
 )
-_PRIVATE_KEY = b"PRIVATE KEY-----"
-_LITERAL = ("--literal-pathspecs",)  # a name may hold what git takes for a pattern
 _LARGEST_NEW_FILE_BYTES = 1_000_000
 _MOST_NAMED = 10
+# a name is no pattern, and a user's settings of git change no patch
+_LITERAL = ("--literal-pathspecs",)
+_DIFF = ("diff", "--no-color", "--no-ext-diff", "--no-textconv")
 
 
 def is_packed(name: str, *, committed: bool) -> bool:
@@ -97,33 +99,38 @@ def write_source_snapshot(path: Path, checkout: Path = REPOSITORY) -> bool:
 def _write(path: Path, checkout: Path, commit: str) -> Contents:
     committed = _names(git(checkout, "ls-tree", "-r", "-z", "--name-only", "HEAD"))
     packed = [name for name in committed if is_packed(name, committed=True)]
-    changed = _names(git(checkout, "diff", "-z", "--name-only", "HEAD"))
-    contents = Contents(changed=[one for one in changed if _is_safe(checkout, one)])
-    contents.left_out = [one for one in changed if one not in contents.changed]
-    patch = (
-        git(checkout, *_LITERAL, "diff", "HEAD", "--", *contents.changed)
-        if contents.changed
-        else ""
-    )
-    into = f"--output={path}"
-    git(checkout, *_LITERAL, "archive", "--format=zip", into, "HEAD", "--", *packed)
+    if git(checkout, *_LITERAL, "archive", "--format=zip", f"-o{path}", "HEAD", *packed) is None:
+        raise ValueError("git cannot archive it")
+    contents = Contents()
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("commit.txt", commit)
-        archive.writestr("changes.patch", (patch or "").encode("utf-8", "surrogateescape"))
+        archive.writestr("changes.patch", _changes(checkout, contents))
         for name in new_files(checkout):
-            content = read_new_file(checkout / name)
-            if content is not None and _is_safe(checkout, name):
+            content = read_new_file(checkout / name) if is_packed(name, committed=False) else None
+            if content is None or looks_secret(content.decode("utf-8", "replace")):
+                contents.left_out.append(name)
+            else:
                 archive.writestr(name, content)
                 contents.new.append(name)
-            else:
-                contents.left_out.append(name)
     return contents
 
 
-def _is_safe(checkout: Path, name: str) -> bool:
-    """Tell whether a new or changed file may leave; a removed one may."""
-    content = read_new_file(checkout / name) or b""
-    return is_packed(name, committed=False) and _PRIVATE_KEY not in content
+def _changes(checkout: Path, contents: Contents) -> bytes:
+    """Make a patch of what differs from the commit, and note what is in it and what is not."""
+    patch = ""
+    for name in _names(git(checkout, "diff", "-z", "--name-only", "HEAD")):
+        known = is_packed(name, committed=False)
+        change = git(checkout, *_LITERAL, *_DIFF, "HEAD", "--", name) if known else None
+        if change is None or looks_secret(_added(change)):
+            contents.left_out.append(name)
+        else:
+            contents.changed.append(name)
+            patch += change
+    return patch.encode("utf-8", "surrogateescape")
+
+
+def _added(change: str) -> str:
+    return "\n".join(line[1:] for line in change.splitlines() if line.startswith("+"))
 
 
 def new_files(checkout: Path) -> list[str]:

@@ -35,6 +35,8 @@ SECRET = "hunter2-a-secret"
         ("credentials.toml", False, False),
         ("api_key.yaml", False, False),
         ("apikey.yml", False, False),
+        ("mykey.yaml", False, False),
+        ("pgpass.toml", False, False),
         ("wandb_token.yaml", False, False),
         (".aws/config.toml", False, False),
         (".netrc", False, False),
@@ -84,6 +86,44 @@ def test_secrets_stay(checkout: Path, tmp_path: Path, caplog: pytest.LogCaptureF
     (said,) = caplog.messages
     assert "changes in agent.py; new idea.py; left out main.py, secrets.yaml, .env" in said
     assert SECRET not in said
+
+
+@pytest.mark.parametrize(
+    ("content", "stays"),
+    [
+        ("uri: postgresql://me:hunter22@host/db", True),
+        ("uri: postgresql://me@host/db?password=hunter22", True),
+        ("git clone https://ghp_0123456789abcdefghij@example.org/x.git", True),
+        ("export COMET_API_KEY=hunter2hunter2", True),
+        ("password: hunter2hunter2", True),
+        ("client(api_key='hunter2hunter2')", True),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----", True),
+        ("uri: postgresql://me@host/db", False),
+        ("uri: http://127.0.0.1:5000/a@b", False),
+        ("api_key = os.environ['COMET_API_KEY']", False),
+        ("token = tokens.pop()", False),
+        ("export COMET_API_KEY=$KEY", False),
+        ("sorted(names, key=str.lower)", False),
+    ],
+)
+def test_what_seems_to_be_a_password(checkout: Path, tmp_path: Path, content: str, stays: bool):
+    (checkout / "agent.py").write_text(f"x = 1\n{content}\n")
+    (checkout / "idea.py").write_text(content)
+    assert write_source_snapshot(tmp_path / "source.zip", checkout)
+    with zipfile.ZipFile(tmp_path / "source.zip") as archive:
+        assert ("idea.py" not in archive.namelist()) is stays
+        assert (content not in archive.read("changes.patch").decode()) is stays
+
+
+def test_a_patch_is_a_patch(checkout: Path, tmp_path: Path):
+    """Whatever the user's settings of git are, and however lines end."""
+    for key, value in {"color.ui": "always", "diff.external": "true"}.items():
+        subprocess.run(["git", "config", key, value], cwd=checkout, check=True)
+    (checkout / "agent.py").write_bytes(b"x = 2\r\n")
+    (checkout / "[a]*.py").write_text("")
+    assert write_source_snapshot(tmp_path / "source.zip", checkout)
+    with zipfile.ZipFile(tmp_path / "source.zip") as archive:
+        assert b"\n+x = 2\r\n" in archive.read("changes.patch")
 
 
 def test_no_file_stops_a_run(checkout: Path, tmp_path: Path):

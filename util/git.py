@@ -17,10 +17,8 @@ def git(checkout: Path, *arguments: str) -> str | None:
             ["git", *arguments],
             cwd=checkout,
             capture_output=True,
-            text=True,
-            errors="surrogateescape",
             check=True,
         )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return done.stdout
+    return done.stdout.decode("utf-8", "surrogateescape")  # ends of lines as they are

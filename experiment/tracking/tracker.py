@@ -16,6 +16,7 @@ from experiment.tracking.sender import Sender
 from experiment.tracking.store import PROCESS, SWEEPER
 from experiment.tracking.system_metrics import SystemMetrics
 from interface.errors import UserError
+from interface.passwords import refuse_password
 from util.process_identity import identity
 
 log = logging.getLogger(__name__)
@@ -150,6 +151,7 @@ class MlflowTracker:
         open_timeout_seconds: float,
         close_timeout_seconds: float,
     ) -> None:
+        refuse_password("tracking.uri", uri)  # before a journal holds it
         self._uri = uri
         self._artifact_location = None if uri.startswith("http") else artifact_location
         self._experiment_name = experiment_name
