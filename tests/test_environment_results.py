@@ -1,5 +1,6 @@
 """What environments pay, report, hand out and draw is learned from and reported as it was."""
 
+import functools
 import random
 import threading
 from pathlib import Path
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 import torch as th
 from gymnasium import spaces
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
+import baselines_ext
 from envs.episode_recorder import EpisodeRecorder
 from envs.episode_seeds import training_seeds
 from envs.success import SuccessInfo
@@ -142,6 +145,55 @@ def test_what_an_environment_hands_out_may_change_afterwards(subprocesses: bool)
         assert (action == 1).all()
     finally:
         venv.close()
+
+
+class SameArrays(VecEnvWrapper):
+    """Hands out the same arrays at each step."""
+
+    def __init__(self, venv: VecEnv):
+        super().__init__(venv)
+        self.shown: dict[str, np.ndarray] = {}
+
+    def put(self, observations: Any) -> dict[str, np.ndarray]:
+        for key, values in observations.items():
+            self.shown.setdefault(key, values)[:] = values
+        return self.shown
+
+    def reset(self) -> Any:
+        return self.put(self.venv.reset())
+
+    def step_wait(self) -> Any:
+        observations, *others = self.venv.step_wait()
+        return self.put(observations), *others
+
+
+def stored_by(make: Any, wrapper: Any, *, layered: bool) -> list[np.ndarray]:
+    """Train on an environment; return what each learner remembers of it."""
+    learner: Any = functools.partial(baselines_ext.SAC, learning_starts=30, batch_size=16)
+    cfg = config_of(make)
+    venv = wrapper(make_vec_env(cfg, lambda index: training_seeds(0, index), subprocesses=False))
+    given = {"env": venv, "seed": 1, "device": "cpu"}
+    if layered:
+        model = baselines_ext.HAC("MultiInputPolicy", learners={"sac": learner}, **given)
+        learners = [layer.learner for layer in model.layers]
+    else:
+        hindsight = {"n_sampled_goal": 4}
+        model = learner("MultiInputPolicy", replay_buffer_kwargs=hindsight, **given)
+        learners = [model]
+    model.learn(70)
+    stores = [learner.replay_buffer.store for learner in learners]
+    return [store.matrix[: store.n_used[0]] for store in stores]
+
+
+@pytest.mark.parametrize("layered", [False, True])
+@pytest.mark.parametrize(("make", "wrapper"), [(Reusing, lambda venv: venv), (Point, SameArrays)])
+def test_learners_remember_what_was_and_not_what_became_of_it(make, wrapper, layered: bool):
+    ours = stored_by(make, wrapper, layered=layered)
+    expected = stored_by(Point, lambda venv: venv, layered=layered)
+    assert len(ours) == (2 if layered else 1)
+    for memory, right in zip(ours, expected, strict=True):
+        assert right.any()
+        np.testing.assert_array_equal(memory, right)
 
 
 class Odd(Point):

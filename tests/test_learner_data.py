@@ -243,11 +243,17 @@ def test_statistics_of_inputs_wait_for_enough_rows():
     assert (model.inputs.scale > 0.1).all()
 
 
-LINKED = [("SAC", "eager"), ("SAC", "native"), ("TD3", "native"), ("DDPG", "eager")]
+LINKED: list[Any] = [
+    ("SAC", "eager"),
+    ("SAC", "native"),
+    ("TD3", "native"),
+    ("DDPG", "eager"),
+    pytest.param("SAC", "compile", marks=pytest.mark.slow),  # a minute where no cache is warm
+]
 
 
 def linked(name: str, mode: str) -> Any:
-    if mode == "native" and native_ops() is None:
+    if mode != "eager" and native_ops() is None:
         pytest.skip("there is no C++ compiler")
     model = getattr(baselines_ext, name)(
         "MultiInputPolicy",

@@ -189,6 +189,7 @@ class LeanOffPolicy(OffPolicyAlgorithm):
             if self.use_sde and self.sde_sample_freq > 0 and n_steps % self.sde_sample_freq == 0:
                 self.actor.reset_noise(env.num_envs)  # type: ignore[operator]
             actions, stored = self._sample_action(learning_starts, action_noise, env.num_envs)
+            self._last_obs = _copied(self._last_obs)  # environments may write into theirs
             env.step_async(actions)
             self._update_in_flight()
             new_obs, rewards, dones, infos = env.step_wait()
@@ -285,11 +286,7 @@ class LeanOffPolicy(OffPolicyAlgorithm):
             return observations
         normalizer = self._vec_normalize_env
         is_dict = isinstance(observations, dict)
-        changed = (
-            {key: value.copy() for key, value in observations.items()}
-            if is_dict
-            else observations.copy()
-        )
+        changed = _copied(observations)
         for env in np.flatnonzero(dones):
             terminal = infos[env]["terminal_observation"]
             if normalizer is not None:
@@ -343,3 +340,9 @@ class LeanOffPolicy(OffPolicyAlgorithm):
     def _excluded_save_params(self) -> list[str]:
         """Leave out what a checkpoint saves elsewhere, or what is made anew."""
         return [*super()._excluded_save_params(), "rng", "overlap"]
+
+
+def _copied(observations: Any) -> Any:
+    if isinstance(observations, dict):
+        return {key: value.copy() for key, value in observations.items()}
+    return observations.copy()
