@@ -18,7 +18,7 @@ from interface.resolvers import REPOSITORY
 from interface.result import INTERRUPTED_EXIT
 from interface.run_files import CONFIG
 from util.atomic_write import atomic_write_text
-from util.child_processes import ends_with_its_parent
+from util.parent import ends_with_its_parent
 from util.process_identity import identity, is_here, local_process
 
 LAUNCH = "SUBGOAL_LAUNCH"

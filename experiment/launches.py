@@ -3,12 +3,10 @@
 import itertools
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -30,6 +28,7 @@ from interface.resolvers import REPOSITORY, quoted
 from interface.result import INTERRUPTED_EXIT
 from util.atomic_write import atomic_write_text
 from util.process_identity import identity
+from util.signals import handled_signals
 
 Arguments = dict[str, Any]
 
@@ -72,15 +71,14 @@ def _interrupts_end(output_dir: Path, folders: list[Path]) -> Iterator[None]:
     stop = output_dir / STOPS
     stop.unlink(missing_ok=True)
 
-    def end(number: int, frame: FrameType | None) -> None:
+    def end(name: str) -> None:
         stop.touch()
         end_runs(folders)
         raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end)
     try:
-        yield
+        with handled_signals(end):
+            yield
     except KeyboardInterrupt:
         n_done = sum(is_finished(result_of(folder)) for folder in folders)
         say(f"interrupted, {n_done} of {len(folders)} runs done")

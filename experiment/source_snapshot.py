@@ -99,7 +99,9 @@ def write_source_snapshot(path: Path, checkout: Path = REPOSITORY) -> bool:
 def _write(path: Path, checkout: Path, commit: str) -> Contents:
     committed = _names(git(checkout, "ls-tree", "-r", "-z", "--name-only", "HEAD"))
     packed = [name for name in committed if is_packed(name, committed=True)]
-    if git(checkout, *_LITERAL, "archive", "--format=zip", f"-o{path}", "HEAD", *packed) is None:
+    into = ("--format=zip", f"-o{path}", "HEAD", "--")
+    # without names, git would archive all
+    if not packed or git(checkout, *_LITERAL, "archive", *into, *packed) is None:
         raise ValueError("git cannot archive it")
     contents = Contents()
     with zipfile.ZipFile(path, "a") as archive:

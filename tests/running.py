@@ -73,6 +73,20 @@ def command(
     )
 
 
+def without_repository(folder: Path, program: str, *arguments: str) -> str:
+    """Run a program where nothing of this repository can be imported; return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=folder,
+        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def forked_command(
     folder: Path, script: str, *arguments: str, timeout: float = 100
 ) -> subprocess.CompletedProcess[str]:

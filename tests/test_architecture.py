@@ -1,6 +1,7 @@
 """Hold the picture of the architecture to the code."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,12 @@ def test_plugins_stay_light():
             "torch",
             "stable_baselines3",
         }
+
+
+def test_the_table_of_faults_names_tests_that_exist():
+    tests = REPOSITORY / "tests"
+    files = {path.name: path.read_text(encoding="utf-8") for path in tests.rglob("test_*.py")}
+    table = (tests / "README.md").read_text(encoding="utf-8")
+    for name in re.findall(r"\btest_\w+(?:\.py)?", table):
+        found = name in files or any(f"def {name}(" in text for text in files.values())
+        assert found, name

@@ -2,10 +2,7 @@
 
 import csv
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +14,7 @@ from experiment.final_test import play, run_test
 from experiment.run_directory import best_run
 from experiment.tested_agents import find_agent
 from interface.errors import UserError
-from tests.running import TINY, TINY_HER, hydra_main, train
+from tests.running import TINY, TINY_HER, hydra_main, train, without_repository
 
 NAMES = ("good", "bad")
 LOAD = """
@@ -107,16 +104,7 @@ def test_plain_sb3_loads_an_export(tmp_path: Path, learner: str):
         run_test(cfg)
         model = play(cfg, find_agent(cfg, str(run_dir))).model
     assert (tmp_path / "policy.vecnormalize.pkl").exists()
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD, learner.upper(), str(path)],
-        cwd=tmp_path,
-        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    module, *action = done.stdout.split()
+    module, *action = without_repository(tmp_path, LOAD, learner.upper(), str(path)).split()
     assert module.startswith("stable_baselines3.")
     keys = ("observation", "achieved_goal", "desired_goal")
     seen = {key: np.full((1, 2), 0.3, np.float32) for key in keys}

@@ -2,9 +2,6 @@
 
 import base64
 import json
-import os
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -23,7 +20,7 @@ from experiment.run_directory import load_config
 from experiment.tested_agents import find_agent
 from experiment.trust import foreign_code
 from interface.errors import UserError
-from tests.running import TINY, TINY_HER, hydra_main, train
+from tests.running import TINY, TINY_HER, hydra_main, train, without_repository
 
 N_EPISODES = 10
 PLAY = """
@@ -103,25 +100,10 @@ def test_a_presets_agent_keeps_its_success_without_this_repository(tmp_path: Pat
     with hydra_main([f"n_episodes={N_EPISODES}"], tmp_path, "evaluate") as cfg:
         here = [one.success for one in play(cfg, find_agent(cfg, str(run_dir))).episodes]
     seeds = [str(final_test_seeds(N_EPISODES)(episode)) for episode in range(N_EPISODES)]
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            PLAY,
-            str(run_dir / "best_model.zip"),
-            "FetchReach-v4",
-            "SAC",
-            *seeds,
-        ],
-        cwd=tmp_path,
-        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    best = str(run_dir / "best_model.zip")
+    played = without_repository(tmp_path, PLAY, best, "FetchReach-v4", "SAC", *seeds)
     assert sum(map(bool, here)) >= 0.8 * N_EPISODES
-    assert json.loads(done.stdout) == here
+    assert json.loads(played) == here
 
 
 @pytest.mark.parametrize("algorithm", ["her", "sac", "ppo"])

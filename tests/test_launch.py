@@ -12,7 +12,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from experiment.launched_run import what_is_left
-from experiment.launches import commands_of, paired
+from experiment.launches import _interrupts_end, commands_of, paired
+from experiment.testing import command as matrix
 from interface.errors import UserError
 from tests.faults.forks import ForkedCommand
 from tests.running import CONF, command
@@ -164,3 +165,21 @@ def test_a_folder_of_another_launch_is_refused(tmp_path: Path):
     done = command("experiment/launch.py", f"output_dir={tmp_path}")
     assert done.returncode == 2
     assert "holds other runs" in done.stderr
+
+
+def test_below_nohup_a_closed_terminal_ends_neither_launch_nor_matrix(tmp_path, monkeypatch):
+    seen = []
+
+    def look(*arguments):
+        seen.append(signal.getsignal(signal.SIGHUP))
+        return 0
+
+    monkeypatch.setattr(matrix, "_run", look)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with _interrupts_end(tmp_path, []):
+            look()
+        matrix.main([])
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert seen == [signal.SIG_IGN, signal.SIG_IGN]

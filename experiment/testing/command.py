@@ -3,7 +3,6 @@
 import argparse
 import platform
 import shutil
-import signal
 import sys
 import time
 from collections import Counter
@@ -33,6 +32,7 @@ from experiment.testing.selection import Selection, parse_shard
 from experiment.testing.settings import Settings, load_settings
 from interface.errors import UserError
 from interface.resolvers import REPOSITORY
+from util.signals import handled_signals
 from util.slots import SlotPool, available_cpus, divide, free_gpu_memory, parse_ids
 
 KINDS = ("function", "performance")
@@ -63,6 +63,10 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def _interrupt(name: str) -> None:
+    raise KeyboardInterrupt(name)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """
     Run a matrix.
@@ -71,10 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :return: exit code: 0 if all chosen rows passed, 1 if not, 2 for wrong input, 130 for Ctrl-C
     """
     options = parser().parse_args(arguments)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
     try:
-        return _run(options, _console())
+        with handled_signals(_interrupt):
+            return _run(options, _console())
     except UserError as error:
         print(error, file=sys.stderr)  # noqa: T201 (the answer of a command)
         return 2

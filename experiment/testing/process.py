@@ -14,7 +14,7 @@ from interface.resolvers import REPOSITORY
 from interface.result import INTERRUPTED_EXIT
 from interface.run_files import LAST
 from util.atomic_write import atomic_write_text
-from util.child_processes import ends_with_its_parent
+from util.parent import ends_with_its_parent
 from util.slots import Slot
 
 _GRACE_SECONDS = 30.0

@@ -44,10 +44,7 @@ def legal_params(values: Mapping[str, str]) -> "list[Param]":
     """
     from mlflow.entities import Param
 
-    return [
-        Param(legal_name(key), _cut(key, str(value), _LONGEST_PARAM))
-        for key, value in values.items()
-    ]
+    return [Param(*pair) for pair in _pairs(values, _LONGEST_PARAM)]
 
 
 def legal_tags(values: Mapping[str, str]) -> "list[RunTag]":
@@ -58,10 +55,7 @@ def legal_tags(values: Mapping[str, str]) -> "list[RunTag]":
     """
     from mlflow.entities import RunTag
 
-    return [
-        RunTag(legal_name(key), _cut(key, str(value), _LONGEST_TAG))
-        for key, value in values.items()
-    ]
+    return [RunTag(*pair) for pair in _pairs(values, _LONGEST_TAG)]
 
 
 def legal_metrics(record: Record) -> "tuple[list[Metric], dict[str, str]]":
@@ -80,6 +74,10 @@ def legal_metrics(record: Record) -> "tuple[list[Metric], dict[str, str]]":
         shown = math.nan if math.isinf(value) else value
         metrics.append(Metric(legal_name(key), shown, record["time"], record["step"]))
     return metrics, tags
+
+
+def _pairs(values: Mapping[str, str], longest: int) -> list[tuple[str, str]]:
+    return [(legal_name(key), _cut(key, str(value), longest)) for key, value in values.items()]
 
 
 def _cut(key: str, value: str, longest: int) -> str:

@@ -35,11 +35,7 @@ def campaign(n: int, seed: int, folder: Path) -> Summary:
         fork.wait()
         if "Traceback" in fork.stderr:
             summary.bad.append(f"{what}: a traceback: {fork.stderr[-500:]}")
-        again = None if fork.returncode == 0 else runs.go_on(run)
-        if again is not None and again.wait() != 0:
-            summary.bad.append(f"{what}: did not go on: {again.stderr[-500:]}")
-        else:
-            runs.judge(run, what, summary)
+        runs.finish(fork, run, what, summary)
         summary.n += 1
     return summary
 

@@ -44,11 +44,12 @@ class Runs:
         self.folder = folder
         self.empty_store = folder / "empty.db"
         connect(f"sqlite:///{self.empty_store}")
-        whole = self.fresh("whole")
-        start = time.monotonic()
-        fork = self.start(whole, before=functools.partial(die_at, 0, whole / "run"))
-        assert fork.wait() == 0, fork.stderr
-        self.seconds = time.monotonic() - start
+        for name in ("begun", "whole"):  # the first start also makes the process that forks
+            whole = self.fresh(name)
+            start = time.monotonic()
+            fork = self.start(whole, before=functools.partial(die_at, 0, whole / "run"))
+            assert fork.wait() == 0, fork.stderr
+            self.seconds = time.monotonic() - start
         self.n_writes = int((whole / "count").read_text(encoding="utf-8"))
         self.whole: Facts = facts(whole / "run", self.uri(whole))
 
@@ -79,6 +80,14 @@ class Runs:
         if (folder / "run" / "config.yaml").exists():
             return ForkedCommand("experiment/train.py", f"restore={folder}/run", folder=folder)
         return self.start(folder)
+
+    def finish(self, fork: ForkedCommand, folder: Path, what: str, summary: Summary) -> None:
+        """Go on with what has ended early, and compare."""
+        again = None if fork.returncode == 0 else self.go_on(folder)
+        if again is not None and again.wait() != 0:
+            summary.bad.append(f"{what}: did not go on: {again.stderr[-500:]}")
+        else:
+            self.judge(folder, what, summary)
 
     def judge(self, folder: Path, what: str, summary: Summary) -> None:
         """Compare with the twin, and clear away what is as it should be."""
@@ -121,10 +130,6 @@ def campaign(n: int, seed: int, folder: Path) -> Summary:
             time.sleep(seconds)
             (fork.killpg if rng.random() < 0.5 else fork.kill)()
             fork.wait()
-        again = None if fork.returncode == 0 else runs.go_on(run)
-        if again is not None and again.wait() != 0:
-            summary.bad.append(f"{what}: did not go on: {again.stderr[-500:]}")
-        else:
-            runs.judge(run, what, summary)
-        summary.n += 1
+        summary.n += fork.returncode != 0  # else it had ended before
+        runs.finish(fork, run, what, summary)
     return summary
