@@ -24,6 +24,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from experiment.build import make_model
+from experiment.metric_logging import PendingMetrics, pending
 from experiment.policy_export import folds_exactly, plain_agent, write_normalization
 from experiment.random_state import from_json, random_state, set_random_state, to_json
 from interface.errors import UserError
@@ -39,6 +40,7 @@ NORMALIZATION = "vecnormalize.pkl"
 _NORMALIZATION = "normalization.pkl"
 _REPLAY_BUFFER = "replay_buffer.pkl"
 _RANDOM_STATE = "random_state.json"
+_PENDING = "pending_metrics.json"
 # Only where the file is of SB3's own class: what its networks do not hold as they were trained.
 _INPUTS = "inputs.json"
 _POLICY_AS_TRAINED = "policy_as_trained.pt"  # SB3 takes each .pth for its own
@@ -96,6 +98,7 @@ def save_checkpoint(path: Path, model: BaseAlgorithm, epoch: int, *, resumable: 
                 if isinstance(env, VecNormalize):
                     state["returns"] = env.returns.tolist()  # SB3's pickle leaves them out
                 archive.writestr(_RANDOM_STATE, json.dumps(state))
+                archive.writestr(_PENDING, json.dumps(pending(model.logger)))
                 if isinstance(model, Remembers):
                     _write_pickle(archive, _REPLAY_BUFFER, model.replay_buffer)
 
@@ -137,6 +140,19 @@ def read_meta(path: Path) -> Meta:
         raise UserError(f"{path} was not written by Subgoal: it has no {META}") from None
     except (zipfile.BadZipFile, json.JSONDecodeError, TypeError) as error:
         raise UserError(f"the checkpoint {path} is damaged: {error}") from error
+
+
+def read_pending(path: Path) -> PendingMetrics:
+    """
+    Read the metrics that a run had recorded and not yet logged.
+
+    :param path: of a checkpoint to go on from
+    """
+    with zipfile.ZipFile(path) as archive:
+        if _PENDING not in archive.namelist():
+            return {}  # of an earlier version
+        content: PendingMetrics = json.loads(archive.read(_PENDING))
+    return content
 
 
 def has_our_classes(path: Path) -> bool:

@@ -12,6 +12,9 @@ from experiment.run_directory import PROGRESS
 from experiment.tracking import Tracker
 from util.atomic_write import atomic_path
 
+PendingMetrics = dict[str, tuple[float, int, list[str]]]
+"""Of each metric recorded and not yet logged: value, count of SB3's mean, outputs left out."""
+
 _TENSORBOARD = "tensorboard"
 _STEP = "step"
 
@@ -160,3 +163,27 @@ def make_logger(
     if tensorboard:
         formats.append(_TensorBoard(run_dir / _TENSORBOARD, step))
     return Logger(str(run_dir), formats)
+
+
+def pending(logger: Logger) -> PendingMetrics:
+    """
+    Read what was recorded since metrics were logged the last time.
+
+    :param logger: of a model
+    """
+    return {
+        key: (value, logger.name_to_count[key], list(logger.name_to_excluded[key]))
+        for key, value in _numbers(dict(logger.name_to_value)).items()
+    }
+
+
+def put_back(logger: Logger, metrics: PendingMetrics) -> None:
+    """
+    Record what another process had recorded.
+
+    :param logger: of a model
+    :param metrics: from ``pending``
+    """
+    for key, (value, count, excluded) in metrics.items():
+        logger.record(key, value, tuple(excluded))
+        logger.name_to_count[key] = count

@@ -24,7 +24,13 @@ from experiment.build import (
     normalized,
 )
 from experiment.capability_check import check_fit
-from experiment.checkpoint import load_model, load_normalization, read_meta, save_checkpoint
+from experiment.checkpoint import (
+    load_model,
+    load_normalization,
+    read_meta,
+    read_pending,
+    save_checkpoint,
+)
 from experiment.columns import check_columns
 from experiment.continuation import go_back, has_checkpoint, history_until
 from experiment.divergence import DivergedError, diverged_weights
@@ -33,7 +39,7 @@ from experiment.epochs import EpochCallback, EpochEnd, StopTrainingError, best_e
 from experiment.evaluation import EvaluationEnv, make_evaluation_env
 from experiment.interrupts import Interrupts, caught_interrupts
 from experiment.metric_history import MetricHistory
-from experiment.metric_logging import TrackerOutput, make_logger
+from experiment.metric_logging import TrackerOutput, make_logger, put_back
 from experiment.progress import RunProgress
 from experiment.rendering import check_mode
 from experiment.report import log_start, log_summary, write_result
@@ -257,6 +263,8 @@ def train(
     model.set_logger(
         make_logger(run_dir, output, ask, tensorboard=cfg.tensorboard, step=first_step)
     )
+    if first_step > 0:
+        put_back(model.logger, read_pending(Path(cfg.restore) / LAST))
     progress = RunProgress(total_steps, first_step, cfg.n_epochs, visible=_is_alone())
     end_epoch = EpochEnd(
         cfg=cfg,
@@ -297,11 +305,8 @@ def learn(model: BaseAlgorithm, n_steps: int, callback: EpochCallback, log_inter
     :param log_interval: episodes between two lines of training metrics
     """
     try:
-        if n_steps > 0:
-            model.learn(n_steps, callback, log_interval, reset_num_timesteps=False)
-        else:
-            callback.init_callback(model)
-            callback.on_training_end()
+        # also with no steps left: gradient steps may be, those of the last environment step
+        model.learn(max(0, n_steps), callback, log_interval, reset_num_timesteps=False)
     except StopTrainingError as stop:
         return stop.status
     except DivergedError as error:
