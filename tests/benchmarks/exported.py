@@ -98,7 +98,8 @@ def compare(name: str, folder: Path) -> bool:
         abs(one[0] - here[0]) <= 0.02 if by_success else abs(one[1] / here[1] - 1) <= 0.02
         for one in (best, taken)
     )
-    cells = " | ".join(f"{one[0]:.2f} / {one[1]:.2f}" for one in (here, best, taken))
+    success = "{:.2f}" if by_success else "-"  # others have none of their own
+    cells = " | ".join(f"{success.format(one[0])} / {one[1]:.2f}" for one in (here, best, taken))
     print(f"| {name} | {env_id} | {cells} | {'equal' if alike else 'DIFFERS'} |", flush=True)
     return alike
 
