@@ -14,7 +14,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
 usage() {
     sed -n '2,11s/^# //p' "$0"
-    python -m experiment.testing -h
+    python -m experiment.regression -h
 }
 
 lint() {
@@ -59,8 +59,8 @@ done
 case $kind in
     lint) lint ;;
     unit) tests "not slow and not readme" ;;
-    ci) lint && tests "not slow" && python -m experiment.testing -t function --ci "${matrix[@]}" ;;
-    function | performance) python -m experiment.testing -t "$kind" "${matrix[@]}" ;;
+    ci) lint && tests "not slow" && python -m experiment.regression -t function --ci "${matrix[@]}" ;;
+    function | performance) python -m experiment.regression -t "$kind" "${matrix[@]}" ;;
     faults) python -m pytest -m faults "${matrix[@]}" ;;
     sb3) python -m tests.sb3 "${matrix[@]}" ;;
     browser) browser ;;

@@ -60,7 +60,7 @@ _subgoal_install() { # $1: repository root, $2: the environment's folder
         return 1
     fi
     # Gradient steps in C++, so that the first run need not build them; without a compiler it does without.
-    (cd "$1" && "$2/bin/python" -m baselines_ext.native.build) >/dev/null 2>&1 || true
+    (cd "$1" && "$2/bin/python" -m baselines_ext.updates.native.build) >/dev/null 2>&1 || true
     cp "$1/requirements.txt" "$2/installed_requirements.txt"
     _subgoal_say "installed"
 }

@@ -6,8 +6,6 @@ Here are those that SB3 lacks and the names of those that it has, so that every 
 its class which environment it needs.
 """
 
-from baselines_ext.common.action_noise import normal_noise, ornstein_uhlenbeck_noise
-from baselines_ext.common.policy import build_policy
 from baselines_ext.ddpg.ddpg import DDPG
 from baselines_ext.dqn.dqn import DQN
 from baselines_ext.hac.exploration import ExplorationGoals
@@ -17,7 +15,9 @@ from baselines_ext.hac.proposal import PolicyProposal
 from baselines_ext.hac.relabelling import HindsightRelabelling
 from baselines_ext.hac.subgoal_testing import SubgoalTesting
 from baselines_ext.her.her import make_her
+from baselines_ext.networks.policy import build_policy
 from baselines_ext.ppo.ppo import PPO
+from baselines_ext.rollout.noise import normal_noise, ornstein_uhlenbeck_noise
 from baselines_ext.sac.sac import SAC
 from baselines_ext.td3.td3 import TD3
 from baselines_ext.tqc.tqc import TQC

@@ -75,7 +75,10 @@ class EpisodeSeeds(gym.Wrapper):
         self._randomness = OwnRandomness(shared_sources(env, seed_of_episode(0)))
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self,
+        *,
+        seed: int | None = None,  # noqa: ARG002 (episodes have seeds of their own)
+        options: dict[str, Any] | None = None,
     ) -> tuple[Any, dict[str, Any]]:
         """Start the next episode with its own seed."""
         episode_seed = self.seed_of_episode(self.next_episode)

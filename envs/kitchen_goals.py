@@ -49,7 +49,7 @@ class FlatKitchenGoals(gym.ObservationWrapper, gym.utils.RecordConstructorArgs):
         reward = float(self.compute_reward(flat["achieved_goal"], flat["desired_goal"], info))
         return flat, reward, terminated, truncated, info | {"is_success": reward == 0}
 
-    def compute_reward(self, achieved_goal: np.ndarray, desired_goal: np.ndarray, info: Any) -> Any:
+    def compute_reward(self, achieved_goal: np.ndarray, desired_goal: np.ndarray, info: Any) -> Any:  # noqa: ARG002
         """
         Reward goals, one or a whole batch.
 

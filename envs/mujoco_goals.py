@@ -67,7 +67,7 @@ class ThresholdGoals(MujocoEnv):
             self.render()  # type: ignore[no-untyped-call]
         return observation, reward, False, False, {"is_success": reward == 0}
 
-    def compute_reward(self, achieved_goal: np.ndarray, desired_goal: np.ndarray, info: Any) -> Any:
+    def compute_reward(self, achieved_goal: np.ndarray, desired_goal: np.ndarray, info: Any) -> Any:  # noqa: ARG002
         """
         Reward goals, one or a whole batch.
 

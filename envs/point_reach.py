@@ -49,7 +49,10 @@ class PointReach(gym.Env):
         self._markers: Sequence[Marker] = ()
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self,
+        *,
+        seed: int | None = None,
+        options: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> tuple[Observation, dict[str, Any]]:
         """Start anywhere, with a goal that is not reached yet."""
         super().reset(seed=seed)
@@ -68,7 +71,7 @@ class PointReach(gym.Env):
         reward = float(self.compute_reward(self._position, self._goal, {}))
         return self._observe(), reward, False, False, {"is_success": reward == 0}
 
-    def compute_reward(self, achieved_goal: np.ndarray, desired_goal: np.ndarray, info: Any) -> Any:
+    def compute_reward(self, achieved_goal: np.ndarray, desired_goal: np.ndarray, info: Any) -> Any:  # noqa: ARG002
         """
         Reward goals, one or a whole batch.
 

@@ -61,7 +61,10 @@ class WindingMaze(gym.Env):
         self._markers: Sequence[Marker] = ()
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self,
+        *,
+        seed: int | None = None,
+        options: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> tuple[Observation, dict[str, Any]]:
         """Start in the cell S, with a goal in another one."""
         super().reset(seed=seed)
@@ -80,7 +83,7 @@ class WindingMaze(gym.Env):
         reward = float(self.compute_reward(self._position, self._goal, {}))
         return self._observe(), reward, False, False, {"is_success": reward == 0}
 
-    def compute_reward(self, achieved_goal: np.ndarray, desired_goal: np.ndarray, info: Any) -> Any:
+    def compute_reward(self, achieved_goal: np.ndarray, desired_goal: np.ndarray, info: Any) -> Any:  # noqa: ARG002
         """
         Reward goals, one or a whole batch.
 

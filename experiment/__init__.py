@@ -1,6 +1,8 @@
 """
 One run from config to score, and what surrounds a run.
 
-``train.py`` is the entry point and ``trial.py`` the story of one run; every other module is one
-of its steps. The commands are ``train``, ``evaluate`` and ``rerun``.
+What lies here are the commands, ``train``, ``evaluate`` and so on; each only calls its group:
+``cli`` reads the command line, ``build`` makes environments and model, ``run`` trains,
+``run_folder`` keeps, ``evaluation`` and ``final_test`` judge, ``tracking`` and ``mirroring`` pass
+on, ``plotting`` draws, ``launching`` and ``regression`` make many runs.
 """

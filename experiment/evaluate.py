@@ -6,20 +6,7 @@ from pathlib import Path
 # Python puts this file's folder on the path; the packages live one above.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-import hydra  # noqa: E402
-from omegaconf import DictConfig  # noqa: E402
-
-from experiment.command_line import run_command, user_errors_end_the_command  # noqa: E402
-
-
-@hydra.main(config_path="../conf", config_name="evaluate")
-def main(cfg: DictConfig) -> None:
-    """Run the command; torch and SB3 are imported only now, so that ``--help`` is quick."""
-    from experiment.final_test import run_test
-
-    with user_errors_end_the_command():
-        run_test(cfg)
-
+from experiment.cli.evaluate import main  # noqa: E402
 
 if __name__ == "__main__":
-    run_command(main, "evaluate")
+    main()

@@ -99,7 +99,7 @@ class MainConfig:
     normalize: NormalizeConfig = field(default_factory=NormalizeConfig)
     tracking: Any = MISSING
     render: RenderConfig = field(default_factory=RenderConfig)
-    trial_monitor: Any = MISSING
+    run_monitor: Any = MISSING
     search_space: dict[str, Any] = field(default_factory=dict)
     seed: int = MISSING
     device: str = MISSING

@@ -6,6 +6,7 @@ import hydra.utils
 from hydra.errors import InstantiationException
 
 from interface.errors import UserError
+from interface.moved import where_it_went
 
 
 def instantiate(node: Any, **arguments: Any) -> Any:
@@ -25,7 +26,8 @@ def instantiate(node: Any, **arguments: Any) -> Any:
         )
     except InstantiationException as error:
         reason = error.__cause__ or error
-        raise UserError(f"cannot build {node.get('_target_')}: {reason}") from error
+        where = where_it_went(error)
+        raise UserError(f"cannot build {node.get('_target_')}: {reason}{where}") from error
     except UserError:
         raise
     except ValueError as error:  # a part inside the node refuses its arguments
@@ -44,4 +46,4 @@ def target_of(node: Any) -> Any:
     try:
         return hydra.utils.get_object(node["_target_"])
     except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"cannot find {node['_target_']}: {error}") from error
+        raise UserError(f"cannot find {node['_target_']}: {error}{where_it_went(error)}") from error

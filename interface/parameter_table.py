@@ -79,7 +79,9 @@ def _text(value: Any) -> str:
 
 def main() -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser(prog="python -m interface.parameters", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m interface.parameter_table", description=__doc__
+    )
     parser.add_argument("algorithm", help="a name in conf/algorithm, e.g. her")
     parser.add_argument("overrides", nargs="*", help="as for train.py, e.g. env=FetchPush-v4")
     arguments = parser.parse_args()
@@ -93,3 +95,7 @@ def main() -> None:
     console = Console()
     console.width = max(console.width, 140) if not console.is_terminal else console.width
     console.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,12 +1,13 @@
 """
 Which parameters reach a model: read from the constructor's signature, checked, printable.
 
-``python -m interface.parameters her env=FetchReach-v4`` prints them with type, default, value and
+``python -m interface.parameter_table her env=FetchReach-v4`` prints them with type, default, value and
 where the value comes from.
-"""
+"""  # noqa: E501
 
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -218,6 +219,4 @@ def check_unused_overrides(algorithm: Mapping[str, Any], overrides: Iterable[str
 
 
 if __name__ == "__main__":
-    from interface.parameter_table import main
-
-    main()
+    sys.exit("this command is now: python -m interface.parameter_table")

@@ -26,11 +26,11 @@ INTERRUPTED_EXIT = 130
 
 
 @dataclass(frozen=True)
-class TrialResult:
+class RunResult:
     """
     The outcome of one run; ``float(result)`` is its score, so any Hydra sweeper can use it.
 
-    :param scores: of each criterion, higher is better; see ``experiment.score``
+    :param scores: of each criterion, higher is better; see ``experiment.run.score``
     :param status: how the run ended
     :param n_epochs: how far it came: number of its last epoch, by steps
     :param n_steps: environment steps made

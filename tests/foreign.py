@@ -9,9 +9,9 @@ from gymnasium import spaces
 from omegaconf import DictConfig, OmegaConf
 
 from envs.episode_seeds import training_seeds
-from experiment.build import make_env
+from experiment.build.environments import make_env
 from interface.config import EnvConfig
-from interface.result import TrialResult
+from interface.result import RunResult
 from tests.running import train
 
 FLOATS = spaces.Box(-2, 2, (2,), np.float32)
@@ -96,7 +96,7 @@ def settings(*algorithm: str) -> list[str]:
     return [*QUICK, f"algorithm={name}", *sizes, *algorithm[1:]]
 
 
-def run(make: Any, tmp_path: Path, *algorithm: str) -> TrialResult:
+def run(make: Any, tmp_path: Path, *algorithm: str) -> RunResult:
     """Train on an environment."""
     register(make)
     return train(tmp_path, "env=Foreign-v0", *settings(*algorithm))

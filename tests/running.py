@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict, read_write
 
 from interface.resolvers import REPOSITORY
-from interface.result import TrialResult
+from interface.result import RunResult
 from tests.faults.forks import ForkedCommand
 
 CONF = REPOSITORY / "conf"
@@ -49,13 +49,13 @@ def hydra_main(
         yield cfg
 
 
-def train(output_dir: Path, *overrides: str) -> TrialResult:
+def train(output_dir: Path, *overrides: str) -> RunResult:
     """Train in this process."""
-    from experiment.trial import run_trial
+    from experiment.run.run import make_run
 
     output_dir.mkdir(parents=True, exist_ok=True)
     with hydra_main(list(overrides), output_dir) as cfg:
-        return run_trial(cfg)
+        return make_run(cfg)
 
 
 def command(

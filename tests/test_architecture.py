@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from interface.resolvers import REPOSITORY
+from tests.benchmarks.house import House
 
 # folder -> the folders of ours that it may import
 LAYERS = {
@@ -17,7 +18,7 @@ LAYERS = {
     "hydra_plugins": {"interface", "util"},
     "experiment": {"envs", "interface", "util"},
 }
-FORBIDDEN_NAMES = {"util", "utils", "misc", "helpers"}
+FORBIDDEN_NAMES = {"util", "utils", "misc", "helpers", "common"}
 SOURCES = [path for folder in LAYERS for path in sorted((REPOSITORY / folder).rglob("*.py"))]
 
 
@@ -52,8 +53,21 @@ def test_files_and_functions_stay_small(path: Path):
             assert n_code <= 40, node.name
 
 
+def test_neither_files_nor_folders_import_each_other_in_a_circle():
+    assert not House(REPOSITORY).cycles()
+
+
+def test_only_entry_scripts_lie_flat_in_experiment():
+    scripts = [path for path in (REPOSITORY / "experiment").glob("*.py") if path.stem != "__init__"]
+    assert scripts
+    for path in scripts:
+        text = path.read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 15, path.name
+        assert '__name__ == "__main__"' in text, path.name
+
+
 def test_no_module_is_called_after_nothing():
-    names = {path.stem for path in SOURCES}
+    names = {path.stem for path in SOURCES} | {path.parent.name for path in SOURCES} - {"util"}
     assert not names & FORBIDDEN_NAMES
 
 

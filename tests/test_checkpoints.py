@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiment.checkpoint import read_meta
-from experiment.metric_history import read_csv
-from experiment.run_directory import find_run, latest_run, load_config, restore_arguments
+from experiment.run_folder.checkpoint import read_meta
+from experiment.run_folder.metric_history import read_csv
+from experiment.run_folder.run_directory import find_run, latest_run, load_config, restore_arguments
 from interface.errors import UserError
 from interface.result import Status
 from interface.run_files import META
@@ -131,7 +131,7 @@ def test_the_best_model_is_the_best(tmp_path: Path):
 
 @pytest.mark.faults(1)
 def test_a_write_that_fails_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch):
-    from experiment import checkpoint
+    from experiment.run_folder import checkpoint
 
     train(tmp_path, *TINY_HER)
     before = (tmp_path / "last.zip").read_bytes()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from experiment.command_line import prepare, run_command
-from experiment.report import command as command_line
-from experiment.report import shown
+from experiment.cli.command_line import prepare, run_command
+from experiment.run.report import command as command_line
+from experiment.run.report import shown
 from interface.errors import UserError
 from interface.resolvers import REPOSITORY, changed_overrides
 from tests.running import TINY_HER, command, forked_command
@@ -113,7 +113,7 @@ def test_help_lists_what_exists():
 
 def test_parameter_table():
     done = command(
-        "-m", "interface.parameters", "her", "env=FetchReach-v4", "algorithm.n_sampled_goal=6"
+        "-m", "interface.parameter_table", "her", "env=FetchReach-v4", "algorithm.n_sampled_goal=6"
     )
     assert done.returncode == 0
     rows = {line.split("│")[1].strip(): line for line in done.stdout.splitlines() if "│" in line}

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from stable_baselines3.common.logger import Logger
 
-from experiment import epochs
-from experiment.checkpoint import read_meta
-from experiment.metric_history import read_csv
-from experiment.metric_logging import pending, put_back
+from experiment.run import epochs
+from experiment.run_folder.checkpoint import read_meta
+from experiment.run_folder.metric_history import read_csv
+from experiment.run_folder.pending_metrics import pending, put_back
 from interface.result import Status
 from tests.faults.forks import ForkedCommand
 from tests.faults.twins import compare, facts

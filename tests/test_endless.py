@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from experiment.metric_history import read_csv
+from experiment.run_folder.metric_history import read_csv
 from tests.faults.forks import ForkedCommand
 from tests.running import TINY
 

@@ -14,7 +14,7 @@ import baselines_ext
 from envs.episode_recorder import EpisodeRecorder
 from envs.episode_seeds import training_seeds
 from envs.success import SuccessInfo
-from experiment.build import make_vec_env
+from experiment.build.environments import make_vec_env
 from interface.errors import UserError
 from interface.result import Status
 from tests.foreign import Point, config_of, forget, made, run

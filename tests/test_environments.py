@@ -19,7 +19,7 @@ from envs.episode_seeds import EpisodeSeeds, evaluation_seeds, final_test_seeds,
 from envs.finite_check import FiniteCheck, NonFiniteEnvironmentError
 from envs.point_reach import PointReach
 from envs.success import SuccessInfo
-from experiment.build import make_env
+from experiment.build.environments import make_env
 from interface.config import EnvConfig
 from interface.environment_ids import environment_ids, newest_versions
 from tests.running import CONF

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from experiment import epochs
-from experiment.metric_history import read_csv
-from experiment.run_directory import EVALUATIONS
+from experiment.run import epochs
+from experiment.run_folder.metric_history import read_csv
+from experiment.run_folder.run_directory import EVALUATIONS
 from hydra_plugins.early_stop_tpe_sweeper._assembly import check_objectives, monitor_settings
 from interface.errors import UserError
 from interface.result import Status

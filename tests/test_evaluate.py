@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from envs.episode_recorder import Episode
-from experiment.episode_report import comparison_lines, goal_table, report_lines
-from experiment.final_test import play, run_test
-from experiment.run_directory import best_run
-from experiment.tested_agents import find_agent
+from experiment.final_test.episode_report import comparison_lines, goal_table, report_lines
+from experiment.final_test.final_test import play, run_test
+from experiment.final_test.tested_agents import find_agent
+from experiment.run_folder.run_directory import best_run
 from interface.errors import UserError
 from tests.running import TINY, TINY_HER, hydra_main, train, without_repository
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from envs.point_reach import PointReach
-from experiment.metric_history import read_csv
+from experiment.run_folder.metric_history import read_csv
 from interface.errors import UserError
 from interface.result import Status
 from tests.foreign import QUICK, forget, register, settings
@@ -72,8 +72,8 @@ def test_evaluations_in_the_training_environment_change_nothing(algorithm: str, 
 
 
 def test_an_exclusive_run_is_filmed_tested_and_goes_on(tmp_path: Path):
-    from experiment.final_test import play
-    from experiment.tested_agents import find_agent
+    from experiment.final_test.final_test import play
+    from experiment.final_test.tested_agents import find_agent
 
     register(Single)
     run = ["env=Foreign-v0", *settings("her"), "env.exclusive=true"]

@@ -11,14 +11,16 @@ import pytest
 import stable_baselines3 as sb3
 from omegaconf import OmegaConf
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.logger import Logger
 
 from envs.episode_seeds import final_test_seeds
-from experiment.checkpoint import has_our_classes, save_checkpoint
-from experiment.final_test import play, run_test
-from experiment.policy_export import folds_exactly, plain_agent
-from experiment.run_directory import load_config
-from experiment.tested_agents import find_agent
-from experiment.trust import foreign_code
+from experiment.final_test.final_test import play, run_test
+from experiment.final_test.tested_agents import find_agent
+from experiment.regression.rerun import arguments_to_repeat
+from experiment.run_folder.checkpoint import has_our_classes, save_checkpoint
+from experiment.run_folder.policy_export import folds_exactly, plain_agent
+from experiment.run_folder.run_directory import load_config, restore_arguments
+from experiment.run_folder.trust import foreign_code
 from interface.errors import UserError
 from tests.running import TINY, TINY_HER, hydra_main, train, without_repository
 
@@ -136,22 +138,39 @@ def test_runs_of_earlier_versions_are_tested_and_exported(tmp_path: Path, capsys
     for node, key in ((cfg.env, "exclusive"), (cfg.env, "seeds"), (cfg, "max_evaluation_steps")):
         node.pop(key)
     OmegaConf.save(cfg, run_dir / "config.yaml")
-    save_checkpoint(run_dir / "best_model.zip", agent(run_dir), 1, resumable=True)
+    model = agent(run_dir)
+    model.set_logger(Logger(None, []))
+    save_checkpoint(run_dir / "best_model.zip", model, 1, resumable=True)
     assert has_our_classes(run_dir / "best_model.zip")
     evaluate(tmp_path, f"run={run_dir}", f"export={tmp_path}/policy.zip")
     assert (run_dir / "test_best_model.json").read_text() == expected
 
 
+# as written at d9f1a45, the last commit before schema 2
+META_OF_BEFORE = {
+    "model_class": "baselines_ext.sac.sac.SAC",
+    "step": 300,
+    "epoch": 2,
+    "next_episodes": [7],
+}
+
+
 def test_what_an_earlier_version_trained_is_not_gone_on_with(tmp_path: Path):
+    """Nothing of it is unpickled: what is refused here could not even be read."""
     train(tmp_path, *TINY_HER)
-    with zipfile.ZipFile(tmp_path / "last.zip") as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    members["random_state.pkl"] = members.pop("random_state.json")
     with zipfile.ZipFile(tmp_path / "last.zip", "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    with pytest.raises(UserError, match="is of an earlier version of Subgoal, which alone can go"):
+        archive.writestr("subgoal.json", json.dumps(META_OF_BEFORE))
+        archive.writestr("data", "of classes that are gone")
+    sentence = r"is of another version of Subgoal \(schema 1, here 2\), which alone can go on"
+    with pytest.raises(UserError, match=r"last\.zip " + sentence):
         train(tmp_path, *TINY_HER, "n_epochs=3", f"restore={tmp_path}")
+    config = tmp_path / "config.yaml"
+    lines = config.read_text(encoding="utf-8").splitlines(keepends=True)
+    config.write_text("".join(lines[1:]), encoding="utf-8")
+    with pytest.raises(UserError, match=r"config\.yaml " + sentence):
+        restore_arguments(str(tmp_path), [f"restore={tmp_path}"])
+    with pytest.raises(UserError, match=r"config\.yaml " + sentence):
+        arguments_to_repeat(tmp_path, tmp_path / "again")
 
 
 @pytest.fixture(scope="module")

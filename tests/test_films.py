@@ -15,10 +15,10 @@ import envs  # noqa: F401 (registers our environments)
 from baselines_ext import PPO, SAC, TD3, TQC
 from envs.episode_seeds import evaluation_seeds
 from envs.markers import Marker, positions_of, show_markers
-from experiment.camera import Watched
-from experiment.evaluation import make_evaluation_env
-from experiment.film_strip import FilmStrip, StepNumbers, layer_colour
-from experiment.rendering import render_episodes
+from experiment.evaluation.camera import Watched
+from experiment.evaluation.evaluation import make_evaluation_env
+from experiment.evaluation.film_strip import FilmStrip, StepNumbers, layer_colour
+from experiment.evaluation.rendering import render_episodes
 from tests.running import TINY_HER, hydra_main, train
 
 ORANGE = np.array([230, 158, 0])

@@ -12,10 +12,10 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 import baselines_ext
-from baselines_ext.common.fields import ACTION, TERMINATED
 from baselines_ext.hac.exploration import ExplorationGoals
 from baselines_ext.hac.goal_space import find_subgoals
 from baselines_ext.hac.scaling import scaled, unscaled
+from baselines_ext.replay.fields import ACTION, TERMINATED
 from interface.errors import UserError
 from tests.running import TINY, train
 from tests.test_hac import LEARNER, SMALL, agent, largest_difference, venv

@@ -29,7 +29,7 @@ TINY_HAC = [
 
 
 def test_a_part_is_one_class_named_in_yaml(tmp_path: Path):
-    from experiment.metric_history import read_csv
+    from experiment.run_folder.metric_history import read_csv
 
     train(
         tmp_path,
@@ -44,7 +44,7 @@ def test_a_part_is_one_class_named_in_yaml(tmp_path: Path):
 
 
 def test_metrics_of_a_run(tmp_path: Path):
-    from experiment.metric_history import read_csv
+    from experiment.run_folder.metric_history import read_csv
 
     train(tmp_path, *TINY_HAC)
     keys = set(read_csv(tmp_path / "evaluations.csv").keys())

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import baselines_ext
-from baselines_ext.common.hindsight import HindsightGoals, hindsight_goals, relabel
-from baselines_ext.common.replay_buffer import EpisodeReplayBuffer
-from baselines_ext.common.reward_function import batched
-from baselines_ext.common.sampling import GoalSelectionStrategy, draw_rows, transitions
 from baselines_ext.hac.relabelling import HindsightRelabelling
+from baselines_ext.replay.buffer import EpisodeReplayBuffer
+from baselines_ext.replay.hindsight import HindsightGoals, hindsight_goals, relabel
+from baselines_ext.replay.reward import batched
+from baselines_ext.replay.sampling import GoalSelectionStrategy, draw_rows, transitions
 from tests.test_hac import LEARNER, agent, largest_difference, venv
 from tests.test_replay_store import GAMMA, add_episode, empty_store, lengths, observation
 

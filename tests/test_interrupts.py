@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from experiment.checkpoint import read_meta
-from experiment.metric_history import read_csv
+from experiment.run_folder.checkpoint import read_meta
+from experiment.run_folder.metric_history import read_csv
 from interface.metrics import EVAL_SUCCESS_RATE
 from interface.resolvers import REPOSITORY
 from tests.running import TINY_HER, command

@@ -11,9 +11,9 @@ import psutil
 import pytest
 from hydra import compose, initialize_config_dir
 
-from experiment.launched_run import what_is_left
-from experiment.launches import _interrupts_end, commands_of, paired
-from experiment.testing import command as matrix
+from experiment.launching.launched_run import what_is_left
+from experiment.launching.launches import _interrupts_end, commands_of, paired
+from experiment.regression import command as matrix
 from interface.errors import UserError
 from tests.faults.forks import ForkedCommand
 from tests.running import CONF, command

@@ -18,7 +18,7 @@ from hydra_plugins.subgoal_launchers._host import Host, slots_of
 from hydra_plugins.subgoal_launchers._pack import Pack, serve
 from hydra_plugins.subgoal_launchers._queue import SqueueWatcher, last_line
 from interface.errors import UserError
-from interface.result import Status, TrialResult
+from interface.result import RunResult, Status
 from tests.running import command
 from tests.test_sweep import study, sweep
 from util.slots import Slot, available_cpus
@@ -216,7 +216,7 @@ def test_a_packed_trial_of_a_lost_allocation_is_lost(tmp_path: Path):
     queue.all[0].tasks[0].kill()
     with pytest.raises(UncompletedJobError, match="without a result"):
         pack.result(number)
-    interrupted = TrialResult((0.0,), Status.INTERRUPTED, 1, 1)
+    interrupted = RunResult((0.0,), Status.INTERRUPTED, 1, 1)
     assert pack.result(pack.submit(returns, interrupted)).return_value == interrupted
     queue.all[1].tasks[0].join(10)
     assert queue.all[1].done()  # its time was up

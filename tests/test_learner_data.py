@@ -19,7 +19,7 @@ from stable_baselines3.her.goal_selection_strategy import GoalSelectionStrategy
 
 import baselines_ext
 import envs  # noqa: F401
-from baselines_ext.common.replay_buffer import EpisodeReplayBuffer
+from baselines_ext.replay.buffer import EpisodeReplayBuffer
 
 
 def small() -> dict[str, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import baselines_ext
-from baselines_ext.native.build import native_ops
+from baselines_ext.updates.native.build import native_ops
 from tests.test_learner_data import HINDSIGHT, sac, small
 
 LINKED: list[Any] = [

@@ -11,10 +11,10 @@ import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 
-from experiment import epochs
-from experiment.evaluation import evaluate
-from experiment.metric_history import MetricHistory
-from experiment.run_owner import OWNER, owned
+from experiment.evaluation.evaluation import evaluate
+from experiment.run import epochs
+from experiment.run_folder.metric_history import MetricHistory
+from experiment.run_folder.owner import OWNER, owned
 from experiment.tracking.store import connect
 from hydra_plugins.early_stop_tpe_sweeper import _monitor
 from hydra_plugins.early_stop_tpe_sweeper._founding import found, join
@@ -24,7 +24,7 @@ from hydra_plugins.early_stop_tpe_sweeper._records import WORKER
 from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage
 from interface.errors import UserError
 from interface.result import Status
-from interface.trial_monitor import TrialLostError
+from interface.run_monitor import RunLostError
 from tests.running import TINY_HER, train
 from util.process_identity import identity
 
@@ -36,7 +36,7 @@ SETTINGS = {
 RUN = [
     *(text for text in TINY_HER if not text.startswith(("tracking=", "n_epochs="))),
     *("n_epochs=4", "early_stop_threshold=1.1", "log_interval=1"),
-    "trial_monitor._target_=hydra_plugins.early_stop_tpe_sweeper._monitor.StudyMonitor",
+    "run_monitor._target_=hydra_plugins.early_stop_tpe_sweeper._monitor.StudyMonitor",
 ]
 
 
@@ -54,7 +54,7 @@ def sweeper(journal: Path, host: str) -> Ledger:
 def monitored(journal: Path, trial_id: int) -> list[str]:
     arguments = {"storage": journal, "study_name": "s", "trial_id": trial_id}
     arguments |= {"is_fresh": "false", "patience_seconds": 0}
-    return [f"+trial_monitor.{key}={value}" for key, value in arguments.items()]
+    return [f"+run_monitor.{key}={value}" for key, value in arguments.items()]
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -137,7 +137,7 @@ def at_the_second(moment: str, act: Callable[[], None], monkeypatch: pytest.Monk
             once(True)
             return (0.0,)
 
-        monkeypatch.setattr("experiment.trial.scores", scores)
+        monkeypatch.setattr("experiment.run.run.scores", scores)
 
 
 @pytest.mark.parametrize("what", ["worker", "state"])
@@ -152,7 +152,7 @@ def test_a_trial_that_runs_elsewhere_is_lost(what: str, tmp_path: Path, monkeypa
         trial.set_user_attr(WORKER, "a:2:2.0")
     else:
         trial.study.tell(trial, 1.0)
-    with pytest.raises(TrialLostError):
+    with pytest.raises(RunLostError):
         monitor.check_ours()
 
 
@@ -168,7 +168,7 @@ def test_an_answer_is_trusted_for_a_second(tmp_path: Path, monkeypatch):
     now[0] += 0.9
     monitor.check_ours()
     now[0] += 0.2
-    with pytest.raises(TrialLostError):
+    with pytest.raises(RunLostError):
         monitor.check_ours()
 
 

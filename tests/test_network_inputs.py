@@ -9,7 +9,7 @@ from gymnasium import spaces
 
 import baselines_ext
 import envs  # noqa: F401
-from baselines_ext.common.network_inputs import NetworkInputs
+from baselines_ext.networks.inputs import NetworkInputs
 
 SPACE = gym.make("PointReach-v0").observation_space  # achieved, desired, observation: 2 each
 SEEN = np.array([[1, 2, 4, 8, 1, 2], [3, 2, 5, 8, 3, 2]], np.float32)

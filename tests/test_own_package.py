@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from experiment.build.environments import import_packages
+from interface.errors import UserError
+from interface.instantiation import instantiate, target_of
 from tests.running import command
 
 ENVIRONMENT = """
@@ -23,7 +26,7 @@ AGENT = """
 from gymnasium import spaces
 from stable_baselines3 import SAC
 
-from interface.capabilities import needs
+from interface.needs import needs
 
 
 @needs(action_spaces=(spaces.Box,), goals=True)
@@ -88,3 +91,37 @@ def test_without_the_import_the_environment_is_unknown(package: Path, tmp_path: 
     done = command("experiment/train.py", *overrides, f"data_dir={tmp_path}/data")
     assert done.returncode == 2
     assert "unknown env 'NearReach-v0'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            "from baselines_ext.common.off_policy import LeanOffPolicy",
+            "baselines_ext.common.off_policy is now baselines_ext.learners.off_policy",
+        ),
+        (
+            "import baselines_ext.common.replay_store",
+            "baselines_ext.common.replay_store is now baselines_ext.replay.store",
+        ),
+        (
+            "from interface.capabilities import needs",
+            "interface.capabilities is now interface.needs",
+        ),
+        ("from baselines_ext.common.no_such import x", "No module named 'baselines_ext.common'"),
+    ],
+)
+def test_a_package_that_imports_an_old_path_is_told_the_new_one(
+    line: str, message: str, tmp_path: Path, monkeypatch
+):
+    (tmp_path / "old_package.py").write_text(f"{line}\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match=r"imports=\[old_package\]") as caught:
+        import_packages(["old_package"])
+    assert str(caught.value).endswith(message)
+
+
+def test_a_config_that_names_an_old_path_is_told_the_new_one():
+    for build in (target_of, instantiate):
+        with pytest.raises(UserError, match=r"is now baselines_ext\.rollout\.noise"):
+            build({"_target_": "baselines_ext.common.action_noise.normal_noise"})

@@ -10,8 +10,8 @@ import torch as th
 from gymnasium import spaces
 
 from envs.episode_seeds import training_seeds
-from experiment.build import make_vec_env
-from experiment.metric_history import read_csv
+from experiment.build.environments import make_vec_env
+from experiment.run_folder.metric_history import read_csv
 from tests.foreign import Point, config_of, forget, made, run
 
 

@@ -8,16 +8,16 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from experiment.testing.check_error_logs import cause_in, check_function
-from experiment.testing.command import main
-from experiment.testing.grid import function_rows
-from experiment.testing.matrix import Job, Outcome, Row, State, Verdict, n_wanted, state_of
-from experiment.testing.reports import lines_of, write_junit, write_markdown
-from experiment.testing.rows import PERFORMANCE, PerformanceRow, load_rows, read_row
-from experiment.testing.runner import Progress
-from experiment.testing.selection import Selection, parse_shard
-from experiment.testing.settings import load_settings
-from experiment.testing.validate_performance_testing import check_performance
+from experiment.regression.check_error_logs import cause_in, check_function
+from experiment.regression.command import main
+from experiment.regression.grid import function_rows
+from experiment.regression.matrix import Job, Outcome, Row, State, Verdict, n_wanted, state_of
+from experiment.regression.reports import lines_of, write_junit, write_markdown
+from experiment.regression.rows import PERFORMANCE, PerformanceRow, load_rows, read_row
+from experiment.regression.runner import Progress
+from experiment.regression.selection import Selection, parse_shard
+from experiment.regression.settings import load_settings
+from experiment.regression.validate_performance_testing import check_performance
 from interface.errors import UserError
 from tests.test_regression_runner import judge, make_row
 
@@ -254,6 +254,6 @@ def test_wrong_input(arguments: list[str], said: str, capsys: pytest.CaptureFixt
 def test_a_gpu_that_does_not_exist(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("experiment.testing.command.free_gpu_memory", lambda: {0: 9000})
+    monkeypatch.setattr("experiment.regression.command.free_gpu_memory", lambda: {0: 9000})
     assert main(["-g", "(0,3)", "--uri", ""]) == 2
     assert "there is no GPU 3; this machine has 0" in capsys.readouterr().err

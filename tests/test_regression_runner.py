@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from experiment.testing.check_error_logs import cause_in
-from experiment.testing.matrix import Job, Outcome, Row, State, Verdict
-from experiment.testing.runner import Progress, Runner
+from experiment.regression.check_error_logs import cause_in
+from experiment.regression.matrix import Job, Outcome, Row, State, Verdict
+from experiment.regression.runner import Progress, Runner
 from util.slots import SlotPool, available_cpus, divide
 
 

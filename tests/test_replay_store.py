@@ -10,17 +10,17 @@ from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baselines_ext.common.fields import Field
-from baselines_ext.common.hindsight import hindsight_goals
-from baselines_ext.common.replay_buffer import EpisodeReplayBuffer
-from baselines_ext.common.replay_store import ReplayStore
-from baselines_ext.common.reward_function import batched
-from baselines_ext.common.sampling import (
+from baselines_ext.replay.buffer import EpisodeReplayBuffer
+from baselines_ext.replay.fields import Field
+from baselines_ext.replay.hindsight import hindsight_goals
+from baselines_ext.replay.reward import batched
+from baselines_ext.replay.sampling import (
     GoalSelectionStrategy,
     draw_rows,
     n_step_transitions,
     transitions,
 )
+from baselines_ext.replay.store import ReplayStore
 
 GAMMA = 0.9
 

@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 
-from experiment.epochs import EpochEnd
-from experiment.rerun import arguments_to_repeat, different_weights, first_difference, main
-from experiment.run_directory import commands_of, load_config
+from experiment.regression.rerun import (
+    arguments_to_repeat,
+    different_weights,
+    first_difference,
+    main,
+)
+from experiment.run.epochs import EpochEnd
+from experiment.run_folder.run_directory import commands_of, load_config
 from interface.errors import UserError
 from interface.result import Status
 from tests.faults.reruns import STORIES, difference, tell

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from experiment.early_stopping import EarlyStopping
-from experiment.metric_history import MetricHistory, read_csv
+from experiment.run.early_stopping import EarlyStopping
+from experiment.run_folder.metric_history import MetricHistory, read_csv
 from interface.config import Direction
 from util.nearest_name import did_you_mean, nearest_name
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from experiment.run_directory import load_config
-from experiment.run_owner import owned
+from experiment.run_folder.owner import owned
+from experiment.run_folder.run_directory import load_config
 from interface.errors import UserError
 from interface.resolvers import changed_overrides
 from tests.faults.forks import ForkedCommand

@@ -5,9 +5,9 @@ import math
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from experiment.early_stopping import EarlyStopping
-from experiment.metric_history import MetricHistory
-from experiment.score import WORST_SCORE, score, scores
+from experiment.run.early_stopping import EarlyStopping
+from experiment.run.score import WORST_SCORE, score, scores
+from experiment.run_folder.metric_history import MetricHistory
 from interface.config import Direction
 from interface.errors import UserError
 from interface.metrics import (

@@ -142,19 +142,19 @@ def test_a_preset_takes_the_place_of_the_one_it_began_with(tmp_path: Path):
         ("env", r"do not compare.*'sweep=\[\{env:\[...\]\}\]'"),
         ("data_dir", "the search needs it"),
         ("hydra/launcher", "the search needs it"),
-        ("trial_monitor._target_", "the search needs it"),
+        ("run_monitor._target_", "the search needs it"),
     ],
 )
 def test_what_a_search_needs_itself_is_not_searched(key, message):
     with pytest.raises(UserError, match=f"^{key} cannot be searched, because .*{message}"):
-        check_searchable([key], OmegaConf.create({"trial_monitor": {}}))
+        check_searchable([key], OmegaConf.create({"run_monitor": {}}))
 
 
 @pytest.mark.parametrize(
     "key", ["algorithm.learners.sac.gamma", "env.kwargs.seed", "policy", "algorithm.n_epochs"]
 )
 def test_everything_else_is_searched(key):
-    check_searchable([key], OmegaConf.create({"trial_monitor": {}}))
+    check_searchable([key], OmegaConf.create({"run_monitor": {}}))
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])

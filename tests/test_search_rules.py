@@ -37,7 +37,7 @@ from hydra_plugins.early_stop_tpe_sweeper._search_space import (
 from hydra_plugins.early_stop_tpe_sweeper._settings import check_settings
 from interface.errors import UserError
 from interface.parameters import check_parameters
-from interface.result import Status, TrialResult
+from interface.result import RunResult, Status
 from tests.running import CONF
 
 BAD_NAMES = ("../../x", "a/b", "a\\b", "..", ".", "", "/etc/x", "a\nb")
@@ -211,8 +211,8 @@ def test_the_defaults_are_found_in_the_space():
 @pytest.mark.parametrize(
     ("value", "expected", "status"),
     [
-        (TrialResult((1.5,), Status.SUCCESS, 3, 300), [1.5], Status.SUCCESS),
-        (TrialResult(SCORES, FINISHED, *N_STEPS), [0.5], FINISHED),
+        (RunResult((1.5,), Status.SUCCESS, 3, 300), [1.5], Status.SUCCESS),
+        (RunResult(SCORES, FINISHED, *N_STEPS), [0.5], FINISHED),
         (0.25, [0.25], None),
         ("0.5", [0.5], None),
         (math.nan, [-1.0], None),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from experiment.source_snapshot import is_packed, write_source_snapshot
+from experiment.run.source_snapshot import is_packed, write_source_snapshot
 
 SECRET = "hunter2-a-secret"
 

@@ -6,8 +6,8 @@ import pytest
 from mlflow import MlflowClient
 from omegaconf import OmegaConf
 
-from experiment.sweep_record import SweepRecord, run_id_of
 from experiment.tracking.dead_runs import close_dead_runs
+from experiment.tracking.search_record import SweepRecord, run_id_of
 from experiment.tracking.store import PROCESS, SWEEPER, connect
 from tests.test_stores import dead_process
 from tests.test_tracking import make_tracker

@@ -13,8 +13,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from experiment.metric_history import read_csv
-from experiment.provenance import config_params
+from experiment.run.provenance import config_params
+from experiment.run_folder.metric_history import read_csv
 from experiment.tracking import MlflowTracker
 from experiment.tracking.__main__ import send_rest
 from experiment.tracking.journal import Journal
@@ -139,7 +139,7 @@ def test_a_store_that_vanishes_is_told_once_and_filled_later(
     run_dir.mkdir()
     overrides = [*untracked(TINY_HER), *store, "tracking.close_timeout_seconds=1"]
     with hydra_main(overrides, run_dir) as cfg:
-        from experiment.run_directory import write_config
+        from experiment.run_folder.run_directory import write_config
 
         write_config(cfg, run_dir)
     tracker = make_tracker(tmp_path, close_timeout_seconds=1.0)

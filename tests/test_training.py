@@ -8,12 +8,12 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from envs.point_reach import PointReach
 from envs.remote_errors import RemoteEnvironmentError
-from experiment import trial
-from experiment.metric_history import read_csv
-from experiment.resources import Resources, resources_of
+from experiment.build.resources import Resources, resources_of
+from experiment.run import run
+from experiment.run_folder.metric_history import read_csv
 from interface.metrics import EVAL_KEYS, EVAL_SUCCESS_RATE
 from interface.result import Status
-from interface.trial_monitor import NullTrialMonitor, StopReason
+from interface.run_monitor import NullMonitor, StopReason
 from tests.running import TINY, TINY_HER, hydra_main, train
 
 SMALL = "algorithm.learners.{}.buffer_size=1000"
@@ -101,10 +101,10 @@ def test_environments_stepped_together(subprocesses: bool, tmp_path: Path):
 def test_normalisation_is_saved_and_restored(tmp_path: Path):
     overrides = [*TINY_HER, "normalize.observation=true", "normalize.reward=true"]
     train(tmp_path, *overrides)
-    from experiment.checkpoint import load_normalization
+    from experiment.run_folder.checkpoint import load_normalization
 
     with hydra_main(overrides, tmp_path) as cfg:
-        parts = trial.build_parts(trial.with_resources(cfg))
+        parts = run.build_parts(run.with_resources(cfg))
         training_env = parts.model.get_env()
         assert isinstance(training_env, VecNormalize)
         loaded = load_normalization(tmp_path / "last.zip", training_env.venv)
@@ -151,13 +151,11 @@ def test_a_column_that_never_appears_is_an_error(tmp_path: Path):
 
 
 def test_a_monitor_hears_and_stops(tmp_path: Path):
-    result = train(
-        tmp_path, *TINY_HER, "trial_monitor._target_=tests.test_training.StoppingMonitor"
-    )
+    result = train(tmp_path, *TINY_HER, "run_monitor._target_=tests.test_training.StoppingMonitor")
     assert (result.status, result.n_epochs) == (Status.PRUNED, 1)
 
 
-class StoppingMonitor(NullTrialMonitor):
+class StoppingMonitor(NullMonitor):
     def report(self, epoch, metrics):
         assert EVAL_SUCCESS_RATE in metrics
         return StopReason.PRUNED if epoch == 1 else None

@@ -11,7 +11,7 @@ from optuna.trial import Trial
 from hydra_plugins.early_stop_tpe_sweeper._founding import found, join
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
 from hydra_plugins.early_stop_tpe_sweeper._monitor import StudyMonitor
-from interface.trial_monitor import StopReason
+from interface.run_monitor import StopReason
 from util.process_identity import identity
 
 SPACE = {"x": FloatDistribution(0, 1)}

@@ -15,9 +15,9 @@ from stable_baselines3.common.type_aliases import DictReplayBufferSamples
 
 import baselines_ext
 import envs  # noqa: F401
-from baselines_ext.common.networks import NotPlainError
-from baselines_ext.common.tensors import TensorBatch
-from baselines_ext.native.build import Ops, native_ops
+from baselines_ext.networks.plain import NotPlainError
+from baselines_ext.updates.native.build import Ops, native_ops
+from baselines_ext.updates.tensors import TensorBatch
 
 BATCH_SIZE, WIDTH, N_ACTIONS = 32, 6, 2
 KEYS = ("achieved_goal", "desired_goal", "observation")
@@ -255,7 +255,7 @@ def test_an_unknown_mode_is_refused():
 
 def test_without_a_compiler_updates_are_eager(monkeypatch, tmp_path, caplog):
     native_ops.cache_clear()
-    monkeypatch.setattr("baselines_ext.native.build.CACHE", tmp_path)
+    monkeypatch.setattr("baselines_ext.updates.native.build.CACHE", tmp_path)
     monkeypatch.setenv("CXX", "no-such-compiler")
     with caplog.at_level("INFO"):
         assert model(baselines_ext, "SAC").update_used == "eager"

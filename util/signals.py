@@ -20,7 +20,7 @@ def on_signals(handle: Callable[[str], None]) -> None:
     :param handle: given the name of the signal; only the main thread may ask for this
     """
 
-    def received(number: int, frame: FrameType | None) -> None:
+    def received(number: int, _: FrameType | None) -> None:
         if number == signal.SIGHUP:
             _forget_terminal()
         handle(signal.Signals(number).name)

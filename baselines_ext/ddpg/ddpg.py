@@ -4,7 +4,7 @@ import stable_baselines3 as sb3
 from gymnasium import spaces
 
 from baselines_ext.td3.td3 import LeanTd3
-from interface.capabilities import needs
+from interface.needs import needs
 
 
 @needs(action_spaces=(spaces.Box,))

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from baselines_ext.common.sampling import draw_rows
 from baselines_ext.hac.layer import Layer
+from baselines_ext.replay.sampling import draw_rows
 
 
 class ExplorationGoals:

@@ -12,8 +12,8 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 
-from baselines_ext.common.sampling import RewardFunction
 from baselines_ext.hac.scaling import scaled, unscaled
+from baselines_ext.replay.sampling import RewardFunction
 from interface.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -267,7 +267,7 @@ def _goals_of(observation: Observation) -> list[np.ndarray]:
 
 def observed_goals(
     env: VecEnv,
-    goals: GoalSpace,
+    goals: GoalSpace,  # noqa: ARG001
     indices: Sequence[int],
     low: Sequence[float],
     high: Sequence[float],

@@ -12,9 +12,6 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.sac.policies import MultiInputPolicy
 
-from baselines_ext.common.acting import is_single
-from baselines_ext.common.reward_function import batched, check_sparse, reward_function
-from baselines_ext.common.sampling import RewardFunction
 from baselines_ext.hac.exploration import ExplorationGoals
 from baselines_ext.hac.goal_space import SubgoalSpace, find_subgoals, goals_of
 from baselines_ext.hac.hierarchy import Hierarchy, Plan, Tally
@@ -26,7 +23,10 @@ from baselines_ext.hac.rollout_metrics import log_rollouts, means
 from baselines_ext.hac.scaling import unscaled
 from baselines_ext.hac.subgoal_testing import SubgoalTesting
 from baselines_ext.hac.time_scales import resolve_time_scales
-from interface.capabilities import needs
+from baselines_ext.networks.numpy_actor import is_single
+from baselines_ext.replay.reward import batched, check_sparse, reward_function
+from baselines_ext.replay.sampling import RewardFunction
+from interface.needs import needs
 
 
 @needs(action_spaces=(spaces.Box,), goals=True, rewards_goals=True)

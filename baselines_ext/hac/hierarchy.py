@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from baselines_ext.common.fields import ACTION, REWARD, TERMINATED
 from baselines_ext.hac.exploration import ExplorationGoals
 from baselines_ext.hac.goal_space import Observation
 from baselines_ext.hac.layer import Layer
 from baselines_ext.hac.proposal import PolicyProposal
 from baselines_ext.hac.relabelling import HindsightRelabelling
 from baselines_ext.hac.subgoal_testing import MISSED, PROPOSED, SubgoalTesting
+from baselines_ext.replay.fields import ACTION, REWARD, TERMINATED
 
 Tally = defaultdict[str, list[bool]]
 """Outcomes of subgoals, by metric: ``layer_0/subgoal_success``, ``layer_0/test_success``."""

@@ -6,10 +6,10 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from baselines_ext.common.actor_critic import LeanActorCritic
-from baselines_ext.common.replay_store import ReplayStore
 from baselines_ext.hac.goal_space import GoalSpace, Observation
 from baselines_ext.hac.layer_buffer import LayerBuffer
+from baselines_ext.learners.actor_critic import LeanActorCritic
+from baselines_ext.replay.store import ReplayStore
 
 
 @dataclass

@@ -5,17 +5,17 @@ from typing import Any
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
-from baselines_ext.common.fields import Field, action_field
-from baselines_ext.common.hindsight import relabel
-from baselines_ext.common.replay_buffer import EpisodeReplayBuffer
-from baselines_ext.common.sampling import (
+from baselines_ext.hac.relabelling import HindsightRelabelling
+from baselines_ext.hac.subgoal_testing import MISSED, PROPOSED, SubgoalTesting
+from baselines_ext.replay.buffer import EpisodeReplayBuffer
+from baselines_ext.replay.fields import Field, action_field
+from baselines_ext.replay.hindsight import relabel
+from baselines_ext.replay.sampling import (
     Batch,
     RewardFunction,
     end_at_goals,
     transitions,
 )
-from baselines_ext.hac.relabelling import HindsightRelabelling
-from baselines_ext.hac.subgoal_testing import MISSED, PROPOSED, SubgoalTesting
 
 
 class LayerBuffer(EpisodeReplayBuffer):
@@ -61,7 +61,7 @@ class LayerBuffer(EpisodeReplayBuffer):
         """
         self._compute_reward = compute_reward
 
-    def sample_batch(self, batch_size: int, env: VecNormalize | None = None) -> Batch:
+    def sample_batch(self, batch_size: int, env: VecNormalize | None = None) -> Batch:  # noqa: ARG002
         """
         Draw transitions; a missed test counts as one more transition beside the relabelled ones.
 

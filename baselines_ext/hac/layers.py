@@ -10,10 +10,10 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from baselines_ext.common.actor_critic import LeanActorCritic
 from baselines_ext.hac.goal_space import GoalSpace
 from baselines_ext.hac.layer import Layer, LayerEnv
 from baselines_ext.hac.layer_buffer import LayerBuffer
+from baselines_ext.learners.actor_critic import LeanActorCritic
 from interface.errors import unknown_name
 from interface.parameters import arguments_of
 

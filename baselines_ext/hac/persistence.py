@@ -11,10 +11,10 @@ import numpy as np
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from baselines_ext.common.replay_buffer import EpisodeReplayBuffer
 from baselines_ext.hac.hierarchy import Hierarchy, Plan, Tally
 from baselines_ext.hac.layer import Layer
 from baselines_ext.hac.scaling import unscaled
+from baselines_ext.replay.buffer import EpisodeReplayBuffer
 
 _LEARNER_STATE = ("inputs", "_n_updates", "num_timesteps")
 _MADE_ANEW = ("layers", "hierarchy", "rng", "goals", "plans", "actions_of_episode", "tally")

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from baselines_ext.common.actor_critic import LeanActorCritic
 from baselines_ext.hac.goal_space import Observation
+from baselines_ext.learners.actor_critic import LeanActorCritic
 
 
 class PolicyProposal:

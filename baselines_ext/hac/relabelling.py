@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from baselines_ext.common.hindsight import HindsightGoals
+from baselines_ext.replay.hindsight import HindsightGoals
 
 
 class HindsightRelabelling(HindsightGoals):

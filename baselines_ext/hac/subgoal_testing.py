@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from baselines_ext.common.replay_store import ReplayStore
-from baselines_ext.common.sampling import Batch
+from baselines_ext.replay.sampling import Batch
+from baselines_ext.replay.store import ReplayStore
 
 PROPOSED, MISSED = "proposed", "missed"
 """Fields of an upper layer's transition: the tested subgoal, and 1 if its test was missed."""

@@ -6,9 +6,9 @@ from typing import Any
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from baselines_ext.common.replay_buffer import EpisodeReplayBuffer
-from baselines_ext.common.reward_function import check_sparse, reward_function
-from interface.capabilities import needs
+from baselines_ext.replay.buffer import EpisodeReplayBuffer
+from baselines_ext.replay.reward import check_sparse, reward_function
+from interface.needs import needs
 
 
 @needs(goals=True, rewards_goals=True)

@@ -3,7 +3,7 @@
 import stable_baselines3 as sb3
 from gymnasium import spaces
 
-from interface.capabilities import needs
+from interface.needs import needs
 
 
 @needs(action_spaces=(spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary))

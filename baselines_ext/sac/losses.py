@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import torch as th
 
-from baselines_ext.common.networks import Network, forward, values_of
-from baselines_ext.common.tensors import TargetRange, TensorBatch
+from baselines_ext.networks.plain import Network, forward, values_of
+from baselines_ext.updates.tensors import TargetRange, TensorBatch
 
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 """Bounds of the policy's log standard deviation, as in SB3."""

@@ -5,10 +5,10 @@ from typing import Any
 import torch as th
 from stable_baselines3.sac.policies import SACPolicy
 
-from baselines_ext.common.networks import parameters_of
-from baselines_ext.common.tensors import TensorBatch
-from baselines_ext.native.build import Ops
+from baselines_ext.networks.plain import parameters_of
 from baselines_ext.sac.update import EntropyCoefficient, SacLosses, SacUpdate
+from baselines_ext.updates.native.build import Ops
+from baselines_ext.updates.tensors import TensorBatch
 
 
 class NativeSacUpdate(SacUpdate):

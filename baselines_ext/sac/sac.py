@@ -8,15 +8,15 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.sac.policies import SACPolicy
 
-from baselines_ext.common.acting import NumpyActor
-from baselines_ext.common.actor_critic import LeanActorCritic
-from baselines_ext.common.networks import Network, critics_of
-from baselines_ext.common.tensors import UNBOUNDED
-from baselines_ext.native.build import Ops
+from baselines_ext.learners.actor_critic import LeanActorCritic
+from baselines_ext.networks.numpy_actor import NumpyActor
+from baselines_ext.networks.plain import Network, critics_of
 from baselines_ext.sac.losses import LOG_STD_MAX, LOG_STD_MIN
 from baselines_ext.sac.native_update import NativeSacUpdate
 from baselines_ext.sac.update import EntropyCoefficient, SacUpdate, actor_of
-from interface.capabilities import needs
+from baselines_ext.updates.native.build import Ops
+from baselines_ext.updates.tensors import UNBOUNDED
+from interface.needs import needs
 
 
 @needs(action_spaces=(spaces.Box,))

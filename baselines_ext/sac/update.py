@@ -6,8 +6,7 @@ import torch as th
 from stable_baselines3.sac.policies import SACPolicy
 from torch import nn
 
-from baselines_ext.common.adam import LeanAdam
-from baselines_ext.common.networks import (
+from baselines_ext.networks.plain import (
     NotPlainError,
     critics_of,
     linear_layers,
@@ -15,7 +14,6 @@ from baselines_ext.common.networks import (
     parameters_of,
     require_flat_features,
 )
-from baselines_ext.common.tensors import UNBOUNDED, TargetRange, TensorBatch
 from baselines_ext.sac.losses import (
     Actor,
     actor_loss,
@@ -23,6 +21,8 @@ from baselines_ext.sac.losses import (
     sample_actions,
     target_values,
 )
+from baselines_ext.updates.adam import LeanAdam
+from baselines_ext.updates.tensors import UNBOUNDED, TargetRange, TensorBatch
 
 
 class SacLosses(NamedTuple):

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import torch as th
 
-from baselines_ext.common.networks import Network, forward, values_of
-from baselines_ext.common.tensors import TargetRange, TensorBatch
+from baselines_ext.networks.plain import Network, forward, values_of
+from baselines_ext.updates.tensors import TargetRange, TensorBatch
 
 
 def policy_actions(actor: Network, observations: th.Tensor) -> th.Tensor:

@@ -3,10 +3,10 @@
 import torch as th
 from stable_baselines3.td3.policies import TD3Policy
 
-from baselines_ext.common.networks import parameters_of
-from baselines_ext.common.tensors import UNBOUNDED, TargetRange, TensorBatch
-from baselines_ext.native.build import Ops
+from baselines_ext.networks.plain import parameters_of
 from baselines_ext.td3.update import Td3Losses, Td3Update
+from baselines_ext.updates.native.build import Ops
+from baselines_ext.updates.tensors import UNBOUNDED, TargetRange, TensorBatch
 
 
 class NativeTd3Update(Td3Update):

@@ -6,14 +6,14 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.td3.policies import TD3Policy
 
-from baselines_ext.common.acting import NumpyActor
-from baselines_ext.common.actor_critic import LeanActorCritic
-from baselines_ext.common.networks import Network, critics_of
-from baselines_ext.common.tensors import UNBOUNDED
-from baselines_ext.native.build import Ops
+from baselines_ext.learners.actor_critic import LeanActorCritic
+from baselines_ext.networks.numpy_actor import NumpyActor
+from baselines_ext.networks.plain import Network, critics_of
 from baselines_ext.td3.native_update import NativeTd3Update
 from baselines_ext.td3.update import Td3Update, actor_of
-from interface.capabilities import needs
+from baselines_ext.updates.native.build import Ops
+from baselines_ext.updates.tensors import UNBOUNDED
+from interface.needs import needs
 
 
 class LeanTd3(LeanActorCritic, sb3.TD3):
@@ -54,7 +54,11 @@ class LeanTd3(LeanActorCritic, sb3.TD3):
         return NumpyActor.of(hidden, [last], self.policy.activation_fn)
 
     def _act_in_numpy(
-        self, actor: NumpyActor, observations: np.ndarray, *, deterministic: bool
+        self,
+        actor: NumpyActor,
+        observations: np.ndarray,
+        *,
+        deterministic: bool,  # noqa: ARG002
     ) -> np.ndarray:
         (actions,) = actor(observations)
         return np.tanh(actions)

@@ -6,8 +6,7 @@ import torch as th
 from stable_baselines3.td3.policies import TD3Policy
 from torch import nn
 
-from baselines_ext.common.adam import LeanAdam
-from baselines_ext.common.networks import (
+from baselines_ext.networks.plain import (
     Network,
     NotPlainError,
     critics_of,
@@ -16,8 +15,9 @@ from baselines_ext.common.networks import (
     parameters_of,
     require_flat_features,
 )
-from baselines_ext.common.tensors import UNBOUNDED, TargetRange, TensorBatch
 from baselines_ext.td3.losses import actor_loss, critic_loss, target_values
+from baselines_ext.updates.adam import LeanAdam
+from baselines_ext.updates.tensors import UNBOUNDED, TargetRange, TensorBatch
 
 
 class Td3Losses(NamedTuple):

@@ -3,8 +3,8 @@
 import sb3_contrib
 from gymnasium import spaces
 
-from baselines_ext.common.off_policy import LeanOffPolicy
-from interface.capabilities import needs
+from baselines_ext.learners.off_policy import LeanOffPolicy
+from interface.needs import needs
 
 
 @needs(action_spaces=(spaces.Box,))

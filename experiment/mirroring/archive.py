@@ -75,7 +75,7 @@ def _start(run_id: str, project: str, folder: Path, news: Contents) -> Any:
         ),
     )
     # At its end Comet would log how long this process took, as if that were the run's.
-    experiment._log_metric = lambda *values, **options: None  # type: ignore[method-assign]
+    experiment._log_metric = lambda *_, **__: None  # type: ignore[method-assign]
     return experiment
 
 

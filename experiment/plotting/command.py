@@ -11,7 +11,7 @@ from experiment.plotting.grouping import Groups, groups_of, selected
 from experiment.plotting.run_data import RunData
 from experiment.plotting.run_folders import read_folders, run_folders
 from experiment.plotting.table import csv_text, markdown
-from experiment.run_directory import find_run
+from experiment.run_folder.run_directory import find_run
 from interface.errors import UserError, unknown_name
 from interface.result import Status
 from util.atomic_write import atomic_write_text

@@ -120,7 +120,7 @@ def _has(run: RunData, metric: str) -> bool:
     return metric in run.series and len(run.series[metric].values) > 0
 
 
-def final_value(run: RunData, metric: str, budget: float) -> float:
+def final_value(run: RunData, metric: str, budget: float) -> float:  # noqa: ARG001
     """
     Take the last value of a run.
 

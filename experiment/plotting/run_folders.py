@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from experiment.metric_history import MetricHistory, read_csv
 from experiment.plotting.run_data import RunData, Series
-from experiment.provenance import flat_params
-from experiment.run_directory import EVALUATIONS, RESULT
+from experiment.run.provenance import flat_params
+from experiment.run_folder.metric_history import MetricHistory, read_csv
+from experiment.run_folder.run_directory import EVALUATIONS, RESULT
 from interface.errors import UserError
 from interface.run_files import CONFIG
 

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from experiment.run_directory import find_run, load_config
+from experiment.run_folder.run_directory import find_run, load_config
 from experiment.tracking.dead_runs import close_dead_runs
 from experiment.tracking.delivery import Delivery, Target, first_line
 from experiment.tracking.journal import Journal

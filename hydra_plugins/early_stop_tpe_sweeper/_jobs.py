@@ -80,7 +80,7 @@ class JobMaker:
             wanted += self._fresh_goals(seed)
         if "n_parallel_runs" in self.config:
             wanted.append(f"n_parallel_runs={self.n_runs_per_host}")
-        if "trial_monitor" in self.config:
+        if "run_monitor" in self.config:
             wanted.append("hydra/job_logging=file")
             wanted += self._monitor_overrides(trial, is_fresh=is_fresh)
         if "restore" in self.config and (folder / LAST).exists() and (folder / CONFIG).exists():
@@ -96,12 +96,12 @@ class JobMaker:
     def _monitor_overrides(self, trial: Trial, *, is_fresh: bool) -> list[str]:
         sweeper = self.config.hydra.sweeper
         return [
-            f"trial_monitor._target_={_MONITOR}",
-            f"+trial_monitor.storage={quoted(sweeper.storage)}",
-            f"+trial_monitor.study_name={quoted(sweeper.study_name)}",
-            f"+trial_monitor.trial_id={trial._trial_id}",
-            f"+trial_monitor.is_fresh={str(is_fresh).lower()}",
-            f"+trial_monitor.patience_seconds={sweeper.storage_patience_seconds}",
+            f"run_monitor._target_={_MONITOR}",
+            f"+run_monitor.storage={quoted(sweeper.storage)}",
+            f"+run_monitor.study_name={quoted(sweeper.study_name)}",
+            f"+run_monitor.trial_id={trial._trial_id}",
+            f"+run_monitor.is_fresh={str(is_fresh).lower()}",
+            f"+run_monitor.patience_seconds={sweeper.storage_patience_seconds}",
         ]
 
 

@@ -24,7 +24,7 @@ from hydra_plugins.early_stop_tpe_sweeper._rules import EpochCap, Race, shows_no
 from hydra_plugins.early_stop_tpe_sweeper._storage import shared_storage
 from interface.instantiation import instantiate
 from interface.metrics import EVAL_GOAL_DISTANCE, SUCCESS_KEYS
-from interface.trial_monitor import StopReason, TrialLostError
+from interface.run_monitor import RunLostError, StopReason
 from util.process_identity import identity
 
 _DISTANCE_WEIGHT = 0.001  # orders runs that never succeeded, as in the objective
@@ -33,7 +33,7 @@ _SECONDS_TRUSTED = 1.0  # an answer of the storage: a run asks more often than o
 
 class StudyMonitor:
     """
-    Speaks for a run with its study; a ``TrialMonitor``.
+    Speaks for a run with its study; a ``RunMonitor``.
 
     :param storage: of the study, as ``hydra.sweeper.storage`` names it
     :param study_name: of the sweep
@@ -77,13 +77,13 @@ class StudyMonitor:
 
         A process that was suspended finds that the clock went on, and asks.
 
-        :raises TrialLostError: if another sweeper took it over while ours was silent
+        :raises RunLostError: if another sweeper took it over while ours was silent
         """
         now = time.time()
         if 0 <= now - self._asked < _SECONDS_TRUSTED:
             return
         if not self._is_ours():
-            raise TrialLostError(f"another sweeper took over trial {self._trial.number}")
+            raise RunLostError(f"another sweeper took over trial {self._trial.number}")
         self._asked = now
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> StopReason | None:
@@ -93,14 +93,14 @@ class StudyMonitor:
         :param epoch: its number by steps, so some are left out where rollouts are long
         :param metrics: all metrics of this evaluation
         :return: why the run shall stop now, None to go on
-        :raises TrialLostError: as ``check_ours``
+        :raises RunLostError: as ``check_ours``
         """
         self._asked = -math.inf
         self.check_ours()
         try:
             return self._report(epoch, metrics)
         except UpdateFinishedTrialError as error:  # another sweeper was quicker
-            raise TrialLostError(str(error)) from error
+            raise RunLostError(str(error)) from error
 
     def _report(self, epoch: int, metrics: Mapping[str, float]) -> StopReason | None:
         self.recall(metrics)

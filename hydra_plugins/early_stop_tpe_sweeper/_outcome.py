@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra_plugins.early_stop_tpe_sweeper._records import RESULT
 from interface.errors import UserError
-from interface.result import Status, TrialResult
+from interface.result import RunResult, Status
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ def outcome_of(value: Any, worst: list[float]) -> Outcome:
 
     NaN is the worst value and not a failure, so that the sampler learns to stay away.
 
-    :param value: a ``TrialResult``, a number, or several numbers
+    :param value: a ``RunResult``, a number, or several numbers
     :param worst: value of each objective that stands for NaN
     """
     result: dict[str, Any] = {}
     status = None
-    if isinstance(value, TrialResult):
+    if isinstance(value, RunResult):
         status = value.status
         result = {
             "status": status.value,

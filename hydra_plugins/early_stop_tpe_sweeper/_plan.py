@@ -21,7 +21,7 @@ from hydra_plugins.early_stop_tpe_sweeper._search_space import SearchSpace
 from hydra_plugins.early_stop_tpe_sweeper._work import workers_of
 from interface.errors import UserError
 from interface.resolvers import quoted
-from interface.trial_monitor import NullTrialMonitor, StopReason
+from interface.run_monitor import NullMonitor, StopReason
 
 log = logging.getLogger(__name__)
 
@@ -91,9 +91,9 @@ class Cost:
         ]
 
 
-class Stopwatch(NullTrialMonitor):
+class Stopwatch(NullMonitor):
     """
-    Notes when a run begins and when it was evaluated; a ``TrialMonitor``.
+    Notes when a run begins and when it was evaluated; a ``RunMonitor``.
 
     :param file: to note it in
     """
@@ -103,7 +103,7 @@ class Stopwatch(NullTrialMonitor):
         self._started = time.monotonic()
         self.report(0, {})
 
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> StopReason | None:
+    def report(self, epoch: int, metrics: Mapping[str, float]) -> StopReason | None:  # noqa: ARG002
         """Note the time."""
         with self._file.open("a", encoding="utf-8") as file:
             file.write(f"{epoch} {time.monotonic() - self._started}\n")
@@ -195,12 +195,12 @@ def probe(
         f"early_stop_last_n={n_epochs + 1}",  # a run that is never good enough
         *("tracking=none", "hydra/job_logging=file"),
         f"hydra.sweep.dir={quoted(str(folder))}",
-        f"trial_monitor._target_={target}",
+        f"run_monitor._target_={target}",
     ]
 
     def launch(index: int) -> tuple[float, list[tuple[int, float]]]:
         times = folder / f"{index}.times"
-        own = [f"+trial_monitor.file={quoted(str(times))}", f"hydra.sweep.subdir={index}"]
+        own = [f"+run_monitor.file={quoted(str(times))}", f"hydra.sweep.subdir={index}"]
         started = time.monotonic()
         (result,) = launcher.launch([[*overrides, *own]], initial_job_idx=index)
         _ = result.return_value  # raises what the run raised

@@ -161,7 +161,7 @@ def report(ledger: Ledger, race: Race, idle_share: float, end: End, config: Dict
 
 def score_rule(config: DictConfig) -> str:
     """
-    Say what the scores of our runs mean; ``experiment.score`` is the rule.
+    Say what the scores of our runs mean; ``experiment.run.score`` is the rule.
 
     :param config: of a trial
     """

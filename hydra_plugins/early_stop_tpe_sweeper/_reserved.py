@@ -16,7 +16,7 @@ _REASONS = (
     (r"hyperopt_\w+", "it says what the search optimises"),
     (r"n_test_rollouts", "scores must be measured in the same way"),
     (r"env(\.id)?", "scores on different environments do not compare"),
-    (r"(data_dir|n_parallel_runs|restore|imports|debug|search_space|trial_monitor(\..*)?"
+    (r"(data_dir|n_parallel_runs|restore|imports|debug|search_space|run_monitor(\..*)?"
      r"|hydra[./].*)", "the search needs it"),
 )  # fmt: skip
 _ALWAYS = ("seed", "n_parallel_runs", "hydra")  # also in tasks that report nothing to a search
@@ -30,7 +30,7 @@ def check_searchable(keys: Iterable[str], config: DictConfig) -> None:
     :param config: that the trials start from
     :raises UserError: naming the key, the reason and the right way
     """
-    reports = "trial_monitor" in config
+    reports = "run_monitor" in config
     for key in keys:
         if not reports and not key.startswith(_ALWAYS):
             continue

@@ -44,7 +44,7 @@ def interrupts(sweep: Sweep) -> Iterator[None]:
     :param sweep: running
     """
 
-    def handle(name: str) -> None:
+    def handle(_: str) -> None:
         if sweep.interrupted:
             raise KeyboardInterrupt
         sweep.interrupted = True

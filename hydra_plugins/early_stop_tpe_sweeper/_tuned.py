@@ -17,7 +17,7 @@ from interface.resolvers import quoted
 
 TUNED = "tuned.yaml"
 _BUDGET = ("n_epochs", "eval_after_n_steps")
-_NOT_OF_A_PRESET = ("hydra.", "search_space.", "trial_monitor.")
+_NOT_OF_A_PRESET = ("hydra.", "search_space.", "run_monitor.")
 
 
 def preset_values(

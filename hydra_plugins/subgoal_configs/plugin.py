@@ -83,7 +83,7 @@ class SubgoalConfigSource(ConfigSource):
             header={"package": package},
         )
 
-    def list(self, config_path: str, results_filter: ObjectType | None) -> builtins.list[str]:
+    def list(self, config_path: str, results_filter: ObjectType | None) -> builtins.list[str]:  # noqa: ARG002
         """List the registered ids, the newest version of each."""
         from interface.environment_ids import newest_versions
 

@@ -135,7 +135,7 @@ def _serve(folder: Path, mine: str, idle_seconds: float) -> None:
             time.sleep(_POLL_SECONDS)
 
 
-def _end(number: int, frame: FrameType | None) -> None:
+def _end(number: int, _: FrameType | None) -> None:
     """End a run that does not handle signals yet; while it trains, it does so itself."""
     raise UncompletedJobError(f"the allocation got {signal.Signals(number).name}")
 

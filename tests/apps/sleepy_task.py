@@ -12,7 +12,7 @@ from hydra.utils import UNSAFE_DISABLE_EXECUTION_CHECKS  # noqa: E402
 from omegaconf import DictConfig  # noqa: E402
 
 from interface.instantiation import instantiate  # noqa: E402
-from interface.result import Status, TrialResult  # noqa: E402
+from interface.result import RunResult, Status  # noqa: E402
 
 
 @hydra.main(
@@ -20,28 +20,28 @@ from interface.result import Status, TrialResult  # noqa: E402
     config_name="sleepy_task",
     execution_whitelist=UNSAFE_DISABLE_EXECUTION_CHECKS,
 )
-def main(cfg: DictConfig) -> TrialResult | float | None:
+def main(cfg: DictConfig) -> RunResult | float | None:
     """Reach ``quality`` after a while; a good ``x`` is near 0.7, and seeds differ a little."""
     if cfg.fails:
         raise RuntimeError("this task fails, as it was told to")
     if cfg.returns is not None:
         return {"nothing": None, "not_a_number": float("nan"), "number": cfg.x}[cfg.returns]
     run_dir = Path(HydraConfig.get().runtime.output_dir)
-    monitor = instantiate(cfg.trial_monitor)
+    monitor = instantiate(cfg.run_monitor)
     quality = 1 - abs(cfg.x - 0.7) - 0.01 * (cfg.seed % 3)
     for epoch in range(1, cfg.n_epochs + 1):
         time.sleep(cfg.epoch_seconds)
         success = quality * epoch / cfg.n_epochs
         reason = monitor.report(epoch, {"eval/success_rate": success, "eval/goal_distance": 1.0})
         if reason is not None:
-            return TrialResult((success,), reason.value, epoch, 100 * epoch)
+            return RunResult((success,), reason.value, epoch, 100 * epoch)
         if success >= cfg.early_stop_threshold:
             break
     with (run_dir / "ended.log").open("a") as file:
         file.write("ended\n")
     status = Status.SUCCESS if success >= cfg.early_stop_threshold else Status.FINISHED
     score = 2 - epoch / cfg.n_epochs if status is Status.SUCCESS else success
-    return TrialResult((score,), status, epoch, 100 * epoch)
+    return RunResult((score,), status, epoch, 100 * epoch)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from experiment.metric_history import read_csv
+from experiment.run_folder.metric_history import read_csv
 
 
 def curves(pattern: str, column: str) -> tuple[np.ndarray, np.ndarray]:

@@ -32,8 +32,9 @@ from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv
 
 from envs.episode_seeds import evaluation_seeds, training_seeds
-from experiment.build import make_model, make_vec_env
-from experiment.evaluation import evaluate, make_evaluation_env, summarize
+from experiment.build.environments import make_vec_env
+from experiment.build.model import make_model
+from experiment.evaluation.evaluation import evaluate, make_evaluation_env, summarize
 from interface.instantiation import instantiate
 from interface.resolvers import REPOSITORY
 from util.rounding import at_least

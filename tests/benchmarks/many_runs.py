@@ -25,8 +25,8 @@ sys.path[0] = str(REPOSITORY)
 
 from omegaconf import DictConfig, OmegaConf  # noqa: E402
 
-from experiment.provenance import config_params  # noqa: E402
-from experiment.run_directory import best_run  # noqa: E402
+from experiment.run.provenance import config_params  # noqa: E402
+from experiment.run_folder.run_directory import best_run  # noqa: E402
 from experiment.tracking.store import connect  # noqa: E402
 
 ENVS = ("FetchReach-v4", "PointReach-v0", "PointMaze_UMaze-v3", "WindingMaze-v0")

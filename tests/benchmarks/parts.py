@@ -11,7 +11,7 @@ import torch as th
 from stable_baselines3.common.vec_env import DummyVecEnv
 from torch.utils.flop_counter import FlopCounterMode
 
-from baselines_ext.common.replay_buffer import EpisodeReplayBuffer
+from baselines_ext.replay.buffer import EpisodeReplayBuffer
 from tests.benchmarks.experience import EPISODE_LENGTH, GOAL_ENV, Setting, fill, now
 from tests.benchmarks.peers import (
     HER,

@@ -12,7 +12,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv
 
 import baselines_ext
-from baselines_ext.common.replay_buffer import EpisodeReplayBuffer
+from baselines_ext.replay.buffer import EpisodeReplayBuffer
 from tests.benchmarks.experience import DATA, GOAL_ENV, Setting, fill, now
 
 HER = {"n_sampled_goal": 4, "goal_selection_strategy": "future"}

@@ -15,8 +15,8 @@ import optuna
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.trial import Trial
 
-from experiment.metric_history import MetricHistory
-from experiment.score import score
+from experiment.run.score import score
+from experiment.run_folder.metric_history import MetricHistory
 from hydra_plugins.early_stop_tpe_sweeper._executor import Job
 from hydra_plugins.early_stop_tpe_sweeper._founding import found, join
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
@@ -27,7 +27,7 @@ from hydra_plugins.early_stop_tpe_sweeper._rules import Race, Verdict
 from hydra_plugins.early_stop_tpe_sweeper._sweep import Limits, Sweep
 from interface.config import Direction
 from interface.objective import Budget, Criterion
-from interface.result import Status, TrialResult
+from interface.result import RunResult, Status
 from util.process_identity import identity
 from util.rounding import at_least
 
@@ -174,7 +174,7 @@ class EventExecutor:
     rng: np.random.Generator
     n_epochs: int = 0
     _now: float = 0.0
-    _events: list[tuple[float, int, Job, Iterator[TrialResult | None], float]] = field(
+    _events: list[tuple[float, int, Job, Iterator[RunResult | None], float]] = field(
         default_factory=list
     )
     _count: Iterator[int] = field(default_factory=itertools.count)
@@ -187,19 +187,19 @@ class EventExecutor:
         run = self._run(job, curve, reached=reached)
         heapq.heappush(self._events, (self._now + pace, next(self._count), job, run, pace))
 
-    def _run(self, job: Job, curve: Curve, *, reached: bool) -> Iterator[TrialResult | None]:
+    def _run(self, job: Job, curve: Curve, *, reached: bool) -> Iterator[RunResult | None]:
         monitor, budget = self.monitor(job), self.table.budget
         for epoch, (success, distance) in enumerate(curve, start=1):
             self.n_epochs += 1
             if reached and epoch == len(curve):
                 value = score_of(curve, budget, Status.SUCCESS)
-                yield TrialResult((value,), Status.SUCCESS, epoch, epoch)
+                yield RunResult((value,), Status.SUCCESS, epoch, epoch)
             metrics = {"eval/success_rate": success, "eval/goal_distance": distance}
             reason = monitor.report(epoch, metrics)
             if reason is not None or epoch == budget:
                 status = Status.FINISHED if reason is None else reason.value
                 value = score_of(curve[:epoch], budget, status)
-                yield TrialResult((value,), status, epoch, epoch)
+                yield RunResult((value,), status, epoch, epoch)
             yield None
 
     def cancel_waiting(self) -> None:

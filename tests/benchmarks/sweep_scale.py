@@ -44,7 +44,7 @@ from hydra_plugins.early_stop_tpe_sweeper._rules import Race  # noqa: E402
 from hydra_plugins.early_stop_tpe_sweeper._search_space import SearchSpace  # noqa: E402
 from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage  # noqa: E402
 from hydra_plugins.early_stop_tpe_sweeper._sweep import Limits, Sweep  # noqa: E402
-from interface.result import Status, TrialResult  # noqa: E402
+from interface.result import RunResult, Status  # noqa: E402
 from tests.benchmarks.sweep_efficiency import HALVING  # noqa: E402
 from tests.scale.postgres import PASSWORD, server, why_not  # noqa: E402
 from util.process_identity import identity  # noqa: E402
@@ -184,7 +184,7 @@ def ask_times(kinds: list[str], sizes: list[int], sampler: str) -> None:
                     for epoch in range(1, 2 * STEP + 1):
                         metrics = {"eval/success_rate": 0.1 * epoch}
                         report(lambda m=monitor, e=epoch, v=metrics: m.report(e, v))
-                    tell(trial, outcome_of(TrialResult((0.1,), Status.FINISHED, 3, 3), [-1.0]))
+                    tell(trial, outcome_of(RunResult((0.1,), Status.FINISHED, 3, 3), [-1.0]))
                     look()
                 first = [sum(report.seconds[at : at + 2]) for at in range(0, 35, 7)]
                 later = [one for at in range(0, 35, 7) for one in report.seconds[at + 2 : at + 7]]
@@ -244,13 +244,13 @@ class LoadedClock:
         return self._now
 
 
-def result_of(job: Job) -> TrialResult:
+def result_of(job: Job) -> RunResult:
     """End a run: most are pruned, few reach the target."""
     quality = quality_of(job.trial.params)
     if quality > 0.97:
-        return TrialResult((1.0 + quality / 2,), Status.SUCCESS, BUDGET // 2, 1)
+        return RunResult((1.0 + quality / 2,), Status.SUCCESS, BUDGET // 2, 1)
     status = Status.PRUNED if quality < 0.3 else Status.FINISHED
-    return TrialResult((quality,), status, BUDGET, 1)
+    return RunResult((quality,), status, BUDGET, 1)
 
 
 def simulate(

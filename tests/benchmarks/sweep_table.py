@@ -25,7 +25,7 @@ from stable_baselines3.common.noise import NormalActionNoise
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 import baselines_ext  # noqa: E402
-from baselines_ext.common.replay_buffer import EpisodeReplayBuffer  # noqa: E402
+from baselines_ext.replay.buffer import EpisodeReplayBuffer  # noqa: E402
 from envs.point_reach import PointReach  # noqa: E402
 from util.rounding import at_least  # noqa: E402
 

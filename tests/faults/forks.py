@@ -20,11 +20,11 @@ from pathlib import Path
 from interface.resolvers import REPOSITORY
 
 _PRELOADED = [
-    "experiment.trial",
-    "experiment.final_test",
-    "experiment.launches",
+    "experiment.run.run",
+    "experiment.final_test.final_test",
+    "experiment.launching.launches",
     "experiment.mirroring.command",
-    "experiment.testing.command",
+    "experiment.regression.command",
     "mlflow.store.tracking.sqlalchemy_store",
     "optuna",
     "sb3_contrib",

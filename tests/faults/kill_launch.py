@@ -5,7 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
-from experiment.run_directory import load_config
+from experiment.run_folder.run_directory import load_config
 from experiment.tracking.store import connect
 from tests.faults.forks import ForkedCommand
 from tests.faults.kill_runs import RUN

@@ -44,7 +44,7 @@ def start(folder: Path, place: Path) -> ForkedCommand:
     if not (place / "mlflow.db").exists():
         shutil.copy(folder / "empty.db", place / "mlflow.db")
     return ForkedCommand(
-        *("-m", "experiment.testing", "-p", "2", "--rows", f"{folder}/rows"),
+        *("-m", "experiment.regression", "-p", "2", "--rows", f"{folder}/rows"),
         *("--output", f"{place}/out", "--uri", f"sqlite:///{place}/mlflow.db"),
         folder=place,
     )

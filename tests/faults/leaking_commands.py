@@ -113,7 +113,7 @@ def work_more(commands: Commands) -> None:
     given = ",".join(":".join(word.split("=", 1)) for word in _RUN)
     commands.run("experiment/launch.py", f"arguments={{{given}}}", "output_dir=data/launch")
     row = ["--filter", "PointReach-v0_her-sac", "-p", "1", "-t", "function"]
-    commands.run("-m", "experiment.testing", *row)
+    commands.run("-m", "experiment.regression", *row)
     commands.run("-m", "experiment.tracking", "data/first")
     commands.run("-m", "experiment.tracking", "--close-dead")
     commands.run(_TRAIN, *_RUN, "--cfg", "job")
@@ -135,7 +135,7 @@ def be_careless(commands: Commands, password: str) -> None:
     commands.run(_PLOT, f"study={url}", ends_with=2)
     commands.run("experiment/launch.py", f"arguments={{tracking.uri:'{url}'}}", ends_with=2)
     commands.run("-m", "experiment.tracking", "--close-dead", url, ends_with=1)
-    commands.run("-m", "experiment.testing", "--uri", url, ends_with=2)
+    commands.run("-m", "experiment.regression", "--uri", url, ends_with=2)
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from unittest import mock
 # Python puts this file's folder on the path; the packages live two above.
 sys.path[0] = str(Path(__file__).resolve().parent.parent.parent)
 
-from experiment import rerun  # noqa: E402
+from experiment.regression import rerun  # noqa: E402
 from interface.run_files import CONFIG  # noqa: E402
 from tests.faults.forks import ForkedCommand  # noqa: E402
 

@@ -21,14 +21,14 @@ from tests.faults.kills import Summary, arguments  # noqa: E402
 
 # where a run pauses for a signal: dotted owner and name of what it is about to call
 PHASES = {
-    "imports": ("experiment.command_line", "end_single_run"),
-    "building": ("experiment.trial", "build_parts"),
-    "tracker": ("experiment.trial", "tracked"),
-    "warm-up": ("experiment.epochs", "check_losses"),
-    "evaluation": ("experiment.epochs", "evaluate"),
-    "checkpoint": ("experiment.epochs", "save_checkpoint"),
-    "result": ("experiment.trial", "write_result"),
-    "artifacts": ("experiment.trial", "log_summary"),
+    "imports": ("experiment.cli.command_line", "end_single_run"),
+    "building": ("experiment.run.run", "build_parts"),
+    "tracker": ("experiment.run.run", "tracked"),
+    "warm-up": ("experiment.run.epochs", "check_losses"),
+    "evaluation": ("experiment.run.epochs", "evaluate"),
+    "checkpoint": ("experiment.run.epochs", "save_checkpoint"),
+    "result": ("experiment.run.run", "write_result"),
+    "artifacts": ("experiment.run.run", "log_summary"),
 }
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PAUSE_SECONDS = 0.5

@@ -18,7 +18,7 @@ def test_exit_codes_and_output(tmp_path: Path):
 
 
 def test_modules_are_commands_too(tmp_path: Path):
-    done = ForkedCommand("-m", "interface.parameters", "her", folder=tmp_path).completed()
+    done = ForkedCommand("-m", "interface.parameter_table", "her", folder=tmp_path).completed()
     assert done.returncode == 0
     assert "learning_rate" in done.stdout
 

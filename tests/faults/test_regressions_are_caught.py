@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from experiment.testing.command import main
+from experiment.regression.command import main
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 

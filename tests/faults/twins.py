@@ -11,7 +11,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 
-from experiment.checkpoint import read_meta
+from experiment.run_folder.checkpoint import read_meta
 from interface.run_files import RUN_ID
 
 # told by the clock, not by the seed

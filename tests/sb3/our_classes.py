@@ -7,7 +7,7 @@ import stable_baselines3
 from stable_baselines3 import her
 
 import baselines_ext
-from baselines_ext.common.replay_buffer import EpisodeReplayBuffer
+from baselines_ext.replay.buffer import EpisodeReplayBuffer
 
 _NAMES = ("SAC", "TD3", "DDPG", "DQN", "PPO")
 

@@ -18,8 +18,8 @@ from hydra_plugins.early_stop_tpe_sweeper._monitor import StudyMonitor
 from hydra_plugins.early_stop_tpe_sweeper._outcome import outcome_of
 from hydra_plugins.early_stop_tpe_sweeper._rules import Race
 from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage
-from interface.result import Status, TrialResult
-from interface.trial_monitor import TrialLostError
+from interface.result import RunResult, Status
+from interface.run_monitor import RunLostError
 from util.process_identity import identity
 
 SPACE = {"x": FloatDistribution(0.0, 1.0)}
@@ -28,7 +28,7 @@ SETTINGS = {
     **{"budget": 4, "factor": 1.5, "warm_up": 0.25, "pruner": None, "criterion": None},
     **{"no_sign_of_life": None, "no_sign_of_life_after": 0.5, "n_needed": 3, "n_allowed": 4},
 }
-SUCCESS = outcome_of(TrialResult((1.5,), Status.SUCCESS, 2, 2), [-1.0])
+SUCCESS = outcome_of(RunResult((1.5,), Status.SUCCESS, 2, 2), [-1.0])
 
 
 def sweeper(storage: BaseStorage, name: str, commit: str = "") -> Ledger:
@@ -84,7 +84,7 @@ def test_who_was_silent_loses_his_trial_and_cannot_book_it(make_storage):
     assert monitor.report(1, {"eval/success_rate": 0.0}) is None
     assert other.requeue_orphans() == [trial.number]
     assert not silent.holds(trial)
-    with pytest.raises(TrialLostError, match="another sweeper took over trial 0"):
+    with pytest.raises(RunLostError, match="another sweeper took over trial 0"):
         monitor.report(2, {"eval/success_rate": 0.0})
     taken = other.ask_screening(2)
     assert taken is not None
@@ -93,7 +93,7 @@ def test_who_was_silent_loses_his_trial_and_cannot_book_it(make_storage):
     assert not silent.holds(trial)
     other.tell(taken, SUCCESS)
     assert not silent.holds(trial)
-    with pytest.raises(TrialLostError, match="another sweeper took over trial 0"):
+    with pytest.raises(RunLostError, match="another sweeper took over trial 0"):
         monitor.report(3, {"eval/success_rate": 0.0})
 
 

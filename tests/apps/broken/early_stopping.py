@@ -1,5 +1,5 @@
 """A run never hears that it is good enough."""
 
-from experiment.early_stopping import EarlyStopping
+from experiment.run.early_stopping import EarlyStopping
 
 EarlyStopping.reached = lambda self, history: False  # type: ignore[method-assign]

@@ -1,5 +1,5 @@
 """Somebody renamed a metric."""
 
-from experiment import evaluation
+from experiment.evaluation import evaluation
 
 evaluation.EVAL_SUCCESS_RATE = "eval/successes"  # type: ignore[attr-defined]

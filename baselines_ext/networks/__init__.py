@@ -1,0 +1,1 @@
+"""What networks read, what they compute, and acting without torch."""

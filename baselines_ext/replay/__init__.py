@@ -1,0 +1,1 @@
+"""What was experienced: a store of episodes, and the batches drawn from it."""

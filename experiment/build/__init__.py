@@ -1,0 +1,1 @@
+"""Make what a config describes: environments and the model."""

@@ -1,0 +1,164 @@
+"""Make the environments that a config describes."""
+
+import functools
+import importlib
+import multiprocessing
+from collections.abc import Callable, Iterable
+from multiprocessing.process import BaseProcess
+from multiprocessing.util import Finalize
+from typing import Any
+
+import gymnasium as gym
+from omegaconf import DictConfig, OmegaConf
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.utils import set_random_seed
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
+
+import envs  # noqa: F401 (registers our environments)
+from envs.episode_seeds import EpisodeSeeds, SeedOfEpisode
+from envs.finite_check import FiniteCheck
+from envs.maze_files import remove_model_file
+from envs.ownership import OwnResults
+from envs.remote_errors import RaisesErrors, SendsErrors
+from envs.success import SuccessInfo
+from envs.translated_spaces import translated
+from interface.errors import UserError, told
+from interface.instantiation import instantiate
+from interface.moved import where_it_went
+from interface.parameters import model_nodes
+from util.parent import end_with_parent
+from util.signals import ignore_signals
+
+# Forked before any thread starts, a process is there at once; elsewhere it imports for seconds.
+_START_METHOD = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
+
+
+def import_packages(names: Iterable[str]) -> None:
+    """
+    Import the user's own packages, which register environments.
+
+    :param names: of packages on ``sys.path``
+    :raises UserError: if one cannot be imported
+    """
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise UserError(f"imports=[{name}]: {error}{where_it_went(error)}") from error
+
+
+def make_env(
+    env_cfg: DictConfig, seed_of_episode: SeedOfEpisode, render_mode: str | None = None
+) -> gym.Env:
+    """
+    Make one environment with its wrappers.
+
+    :param env_cfg: the ``env`` node
+    :param seed_of_episode: the seed of each episode, see ``envs.episode_seeds``
+    :param render_mode: as in Gymnasium
+    :raises UserError: if the environment cannot be made
+    """
+    kwargs: dict[str, Any] = OmegaConf.to_container(env_cfg.kwargs, resolve=True)  # type: ignore[assignment]
+    if env_cfg.max_episode_steps is not None:
+        kwargs["max_episode_steps"] = env_cfg.max_episode_steps
+    if render_mode is not None:
+        kwargs.setdefault("render_mode", render_mode)
+    try:
+        env = gym.make(env_cfg.id, disable_env_checker=True, **kwargs)
+    except Exception as error:
+        raise UserError(f"cannot make env {env_cfg.id}: {_reason(error)}") from error
+    remove_model_file(env)
+    for wrapper in env_cfg.wrappers:
+        env = _wrapped(wrapper, env)
+    env = SuccessInfo(OwnResults(translated(env)), env_cfg.success_return)
+    return FiniteCheck(EpisodeSeeds(env, seed_of_episode, env_cfg.seeds))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TypeError) and "'render_mode'" in str(error):
+        return "it cannot be shown, its constructor takes no render_mode"
+    if isinstance(error, gym.error.Error | TypeError | ValueError):
+        return " ".join(map(str, error.args))
+    return told(error)
+
+
+def _wrapped(node: DictConfig, env: gym.Env) -> gym.Env:
+    """Put a wrapper of the config around an environment; its node needs no ``_partial_``."""
+    try:
+        wrapped = instantiate(node, _partial_=True)(env)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"env.wrappers: {node['_target_']} raised {told(error)}") from error
+    if not isinstance(wrapped, gym.Env):
+        got = type(wrapped).__name__
+        raise UserError(f"env.wrappers: {node['_target_']} must make a gymnasium.Env, got {got}")
+    return wrapped
+
+
+def make_vec_env(
+    env_cfg: DictConfig,
+    seeds_of_env: Callable[[int], SeedOfEpisode],
+    *,
+    subprocesses: bool,
+    shared: gym.Env | None = None,
+) -> VecEnv:
+    """
+    Make environments that are stepped together.
+
+    :param env_cfg: the ``env`` node
+    :param seeds_of_env: the episode seeds of environment 0, 1, ...
+    :param subprocesses: each in a process of its own
+    :param shared: the only one that may live, made before
+    """
+    if shared is not None:
+        return DummyVecEnv([lambda: Monitor(shared)])
+    make = _make_in_subprocess if subprocesses else _make_monitored
+    makers = [
+        functools.partial(make, env_cfg, seeds_of_env(index)) for index in range(env_cfg.n_envs)
+    ]
+    if subprocesses:
+        venv = SubprocVecEnv(makers, start_method=_START_METHOD)  # type: ignore[arg-type]
+        # before multiprocessing itself asks them to end, which they ignore, and waits
+        Finalize(venv, _kill, args=(venv.processes,), exitpriority=1)
+        return RaisesErrors(venv)
+    return DummyVecEnv(makers)  # type: ignore[arg-type]
+
+
+def _kill(processes: Iterable[BaseProcess]) -> None:
+    for process in processes:
+        process.kill()
+
+
+def _make_monitored(env_cfg: DictConfig, seed_of_episode: SeedOfEpisode) -> gym.Env:
+    return Monitor(make_env(env_cfg, seed_of_episode))
+
+
+def _make_in_subprocess(env_cfg: DictConfig, seed_of_episode: SeedOfEpisode) -> gym.Env:
+    ignore_signals()  # they are for the run, which closes us
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None:
+        end_with_parent(parent.pid)
+    set_random_seed(seed_of_episode(0))  # a fork begins with what all others begin with
+    return SendsErrors(_make_monitored(env_cfg, seed_of_episode))
+
+
+def normalized(cfg: DictConfig, venv: VecEnv) -> VecEnv:
+    """
+    Wrap environments in running normalisation where the config asks for it.
+
+    :param cfg: the main config
+    :param venv: the environments
+    """
+    if not (cfg.normalize.observation or cfg.normalize.reward):
+        return venv
+    return VecNormalize(
+        venv,
+        norm_obs=cfg.normalize.observation,
+        norm_reward=cfg.normalize.reward,
+        clip_obs=cfg.normalize.clip_observation,
+        clip_reward=cfg.normalize.clip_reward,
+        gamma=next(
+            node["gamma"] for node in model_nodes(cfg.algorithm).values() if "gamma" in node
+        ),
+    )

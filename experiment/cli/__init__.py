@@ -1,0 +1,1 @@
+"""From the command line to Hydra, and how errors come back to the user. Imports no torch."""

@@ -1,0 +1,162 @@
+"""What happens between the command line and Hydra, and how errors come back to the user."""
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+
+from experiment.cli.composition_errors import explain
+from experiment.cli.predecessor import todays_spelling
+from interface.errors import UserError, unknown_name
+from interface.passwords import refuse_password
+from interface.resolvers import REPOSITORY, quoted
+from interface.result import INTERRUPTED_EXIT, RunResult, Status
+
+CONF = REPOSITORY / "conf"
+
+USER_ERROR_EXIT = 2
+_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+# what comes of reading and of writing
+_EITHER = {errno.ENOENT: "find", errno.EISDIR: "open"}
+EXIT_CODES = {Status.DIVERGED: 3, Status.INTERRUPTED: INTERRUPTED_EXIT}
+
+
+def run_command(main: Callable[[], Any], config_name: str) -> None:
+    """
+    Run a Hydra app so that a user's error is one sentence and everything else a full traceback.
+
+    :param main: decorated by ``hydra.main``
+    :param config_name: of the app
+    """
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come to us, unformatted
+    try:
+        sys.argv[1:] = prepare(sys.argv[1:])
+        main()
+    except UserError as error:
+        _leave(str(error))
+    except HydraException as error:
+        _leave(explain(error, config_name, sys.argv[1:]))
+    except OSError as error:
+        _leave(_file_error(error))
+    except ValueError as error:
+        if not isinstance(error.__cause__, OSError):  # of logging, which cannot open its file
+            raise
+        _leave(_file_error(error.__cause__))
+
+
+def _file_error(error: OSError) -> str:
+    is_full = error.errno in _FULL
+    if error.filename is None and not is_full:
+        raise error
+    name = error.filename or "a file: the disk is full, or files may not be so long"
+    more = "; when there is room, the same run goes on with restore=" if is_full else ""
+    return f"cannot {_verb(error)} {name}: {error.strerror}{more}"
+
+
+def _verb(error: OSError) -> str:
+    """Tell what was tried: the error itself does not say."""
+    if error.errno in _EITHER:
+        return _EITHER[error.errno]
+    path = Path(error.filename or os.devnull)
+    return "read" if path.exists() and not os.access(path, os.R_OK) else "write"
+
+
+def _leave(message: str) -> None:
+    print(message, file=sys.stderr)  # noqa: T201 (logging may not be configured yet)
+    sys.exit(USER_ERROR_EXIT)
+
+
+def prepare(arguments: list[str]) -> list[str]:
+    """
+    Expand and check the overrides that Hydra cannot judge.
+
+    :param arguments: of the command line, without the program
+    :return: the arguments for Hydra
+    :raises UserError: for the predecessor's spellings, unknown presets and unknown runs
+    """
+    if "--plan" in arguments:
+        arguments = [text for text in arguments if text != "--plan"]
+        arguments += ["--multirun", "hydra.sweeper.plan=true"]
+    for argument in arguments:
+        answer = todays_spelling(argument)
+        if answer is not None:
+            raise UserError(answer)
+        _check_preset(argument)
+        _check_path(argument)
+        key, _, value = argument.partition("=")
+        refuse_password(key, value)
+    if "debug=true" in arguments:
+        arguments = _debug_overrides() + arguments
+    restore = [text for text in arguments if text.startswith("restore=")]
+    if restore and restore[-1] != "restore=null":
+        from experiment.run_folder.run_directory import restore_arguments
+
+        arguments = restore_arguments(restore[-1].partition("=")[2], arguments)
+    return [_with_quoted_path(argument) for argument in arguments]
+
+
+def _with_quoted_path(argument: str) -> str:
+    """Keep Hydra from reading anything into the characters of a path."""
+    key, _, value = argument.partition("=")
+    if key not in ("run", "data_dir", "restore") or value in ("", "null") or value[0] in "'\"":
+        return argument
+    return f"{key}={quoted(value)}"
+
+
+def _check_path(argument: str) -> None:
+    """Refuse what OmegaConf would take for something else, wherever a path is read."""
+    key, _, value = argument.partition("=")
+    if key == "data_dir" and "${" in value:
+        raise UserError(f"{argument}: a folder's name cannot hold ${{")
+
+
+def _debug_overrides() -> list[str]:
+    return list(yaml.safe_load((CONF / "debug.yaml").read_text(encoding="utf-8")))
+
+
+def _check_preset(argument: str) -> None:
+    """Refuse an unknown preset: ``optional`` in the defaults list would let it pass silently."""
+    key, _, value = argument.partition("=")
+    if key != "preset" or not value or "," in value or "(" in value:
+        return
+    if value.endswith(".yaml"):
+        if not Path(value).is_file():
+            raise UserError(f"preset={value}: there is no such file")
+        return
+    known = [path.stem for path in (CONF / "preset").glob("*.yaml")]
+    if value not in known:
+        raise unknown_name("preset", value, known)
+
+
+@contextmanager
+def user_errors_end_the_command() -> Iterator[None]:
+    """End the process with a sentence, before Hydra adds its own words."""
+    try:
+        yield
+    except UserError as error:
+        _leave(str(error))
+
+
+def end_single_run(run: Callable[[], RunResult]) -> RunResult:
+    """
+    Turn the end of a single run into the command's exit code; in a search, leave it to the search.
+
+    Exit codes: 0 done, 2 wrong input, 3 diverged, 130 interrupted.
+
+    :param run: trains
+    """
+    if HydraConfig.get().mode != RunMode.RUN:
+        return run()
+    with user_errors_end_the_command():
+        result = run()
+    if result.status in EXIT_CODES:
+        sys.exit(EXIT_CODES[result.status])
+    return result

@@ -1,0 +1,18 @@
+"""The command ``launch.py``."""
+
+import hydra
+from omegaconf import DictConfig
+
+from experiment.cli.command_line import CONF, run_command
+from experiment.launching.launches import launch_all, run_one
+
+
+@hydra.main(config_path=str(CONF), config_name="launch")
+def launch(cfg: DictConfig) -> int:
+    """Do one of the runs."""
+    return run_one(cfg)
+
+
+def main() -> None:
+    """Run the command."""
+    run_command(lambda: launch_all(launch), "launch")

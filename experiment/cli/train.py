@@ -1,0 +1,28 @@
+"""The command ``train.py``."""
+
+import hydra
+from hydra.utils import UNSAFE_DISABLE_EXECUTION_CHECKS
+from omegaconf import DictConfig
+
+from experiment.cli.command_line import CONF, end_single_run, run_command
+from experiment.run.interrupts import end_at_once_on_signals
+from interface.result import RunResult
+
+
+# a config is as trusted as code
+@hydra.main(
+    config_path=str(CONF),
+    config_name="main",
+    execution_whitelist=UNSAFE_DISABLE_EXECUTION_CHECKS,
+)
+def train(cfg: DictConfig) -> RunResult:
+    """Make one run; torch and SB3 are imported only now, so that ``--help`` is quick."""
+    from experiment.run.run import make_run
+
+    return end_single_run(lambda: make_run(cfg))
+
+
+def main() -> None:
+    """Run the command."""
+    end_at_once_on_signals()
+    run_command(train, "main")

@@ -1,0 +1,1 @@
+"""Test an agent on a fixed list of episodes, and film it."""

@@ -1,0 +1,126 @@
+"""Watch an agent play: pictures, its subgoals in them, and the numbers of each step."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch as th
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from envs.episode_recorder import goal_distance
+from envs.markers import Marker, positions_of, show_markers, show_whole_maze
+from envs.success import SUCCESS_KEY
+from experiment.evaluation.film_strip import StepNumbers, layer_colour
+from interface.abilities import ReadsInputs, ShowsSubgoals
+
+# environment, its picture (height, width, 3), numbers of the episode's steps so far
+Sink = Callable[[gym.Env, np.ndarray, Sequence[StepNumbers]], None]
+
+
+class Watched:
+    """
+    An agent whose last decision can be looked at.
+
+    :param model: any SB3 algorithm
+    """
+
+    def __init__(self, model: BaseAlgorithm) -> None:
+        self._model = model
+        self.subgoals: Sequence[np.ndarray] = ()
+        """Of the last decision, the highest layer's first."""
+        self.q: float | None = None
+        """The critics' smallest value of the last decision."""
+
+    def predict(self, observation: Any, *args: Any, **kwargs: Any) -> tuple[np.ndarray, Any]:
+        """Choose as the agent does, and remember why."""
+        action, state = self._model.predict(observation, *args, **kwargs)
+        if isinstance(self._model, ShowsSubgoals):
+            self.subgoals = self._model.subgoals(state)[0]
+        self.q = self._value(observation, action)
+        return action, state
+
+    def _value(self, observation: Any, action: np.ndarray) -> float | None:
+        critic = getattr(self._model, "critic", None)
+        if critic is None or not isinstance(self._model.action_space, gym.spaces.Box):
+            return None
+        policy = self._model.policy
+        with th.no_grad():
+            if isinstance(self._model, ReadsInputs):
+                observation = self._model.inputs.of_observation(observation)
+            seen, _ = policy.obs_to_tensor(observation)
+            scaled = policy.scale_action(action)
+            chosen = th.as_tensor(scaled, dtype=th.float32, device=self._model.device)
+            values = critic(seen, chosen)
+            if isinstance(values, th.Tensor):  # TQC: (1, critics, quantiles)
+                values = [values.mean(dim=2)]
+            return float(th.cat(values, dim=1).min())
+
+
+class Camera(gym.Wrapper):
+    """
+    Hand the picture after each reset and step to a function.
+
+    :param env: with a render mode
+    :param agent: that acts in it
+    :param sink: takes pictures and numbers
+    :param n_episodes: after which nothing is handed over: vectorised environments reset once more
+    """
+
+    def __init__(self, env: gym.Env, agent: Watched, sink: Sink, n_episodes: int) -> None:
+        super().__init__(env)
+        self._agent = agent
+        self._sink = sink
+        self._left = n_episodes
+        self._steps: list[StepNumbers] = []
+
+    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        """Reset, and hand over the first picture; subgoals come with the first decision."""
+        observation, info = self.env.reset(**kwargs)
+        show_whole_maze(self.env)
+        self._steps = [self._numbers(observation, {}, ())]
+        self._hand_over(())
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step, and hand over the picture."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        subgoals = self._agent.subgoals
+        self._steps.append(self._numbers(observation, info, subgoals))
+        self._hand_over(subgoals)
+        self._left -= terminated or truncated
+        return observation, reward, terminated, truncated, info
+
+    def _hand_over(self, subgoals: Sequence[np.ndarray]) -> None:
+        if self._left <= 0:
+            return
+        show_markers(
+            self.env,
+            [
+                Marker(position, layer_colour(layer))
+                for layer, goal in enumerate(subgoals)
+                for position in positions_of(goal)
+            ],
+        )
+        frame = self.env.render()
+        if isinstance(frame, np.ndarray):
+            self._sink(self.env, frame, self._steps)
+
+    def _numbers(
+        self, observation: Any, info: dict[str, Any], subgoals: Sequence[np.ndarray]
+    ) -> StepNumbers:
+        has_goals = isinstance(observation, dict) and "desired_goal" in observation
+        achieved = observation["achieved_goal"] if has_goals else None
+        return StepNumbers(
+            success=bool(info[SUCCESS_KEY]) if SUCCESS_KEY in info else None,
+            goal_distance=goal_distance(observation) if has_goals else None,
+            subgoals_reached=[self._reached(achieved, goal) for goal in subgoals],
+            q=self._agent.q if info else None,
+        )
+
+    def _reached(self, achieved: Any, goal: np.ndarray) -> bool:
+        """Ask whether the environment pays for a subgoal as it would for the goal."""
+        if achieved is None or achieved.shape != goal.shape:
+            return False
+        compute_reward = self.get_wrapper_attr("compute_reward")
+        return bool(compute_reward(achieved, goal, {}) >= compute_reward(goal, goal, {}))

@@ -1,0 +1,96 @@
+"""Write a film: the picture of the environment, and below it the strip of metrics."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import imageio
+import numpy as np
+from omegaconf import DictConfig
+from PIL import Image, ImageOps
+
+from experiment.evaluation.film_strip import FilmStrip, StepNumbers
+
+FORMATS = ("mp4", "gif")
+_DEFAULT_FPS = 25
+_END_SECONDS = 0.6  # the last picture of an episode stays
+
+
+class Film:
+    """
+    A film that grows with each picture: those of long episodes would not fit into memory.
+
+    :param path: of the file; its suffix is one of ``FORMATS``
+    :param render: the ``render`` node
+    """
+
+    def __init__(self, path: Path, render: DictConfig) -> None:
+        self._path = path
+        self._render = render
+        self._writer: Any = None
+        self._strip: FilmStrip
+        self._fps = _DEFAULT_FPS
+        self._n_layers = 0
+        self._last: np.ndarray | None = None
+        self._episode = 0
+        self.n_frames = 0
+        """Pictures written so far."""
+
+    def add(self, env: gym.Env, frame: np.ndarray, steps: Sequence[StepNumbers]) -> None:
+        """
+        Add a picture.
+
+        :param env: that it shows
+        :param frame: (height, width, 3)
+        :param steps: numbers of the episode so far, the first those of the reset
+        """
+        if len(steps) == 1:
+            self._begin_episode()
+            return  # the same state is shown again, with subgoals, after the first decision
+        self._n_layers = max(self._n_layers, len(steps[-1].subgoals_reached))
+        if self._writer is None:
+            self._open(env)
+        title = f"episode {self._episode}, step {len(steps) - 1}"
+        strip = self._strip.draw(title, steps[1:], self._n_layers)
+        self._last = np.concatenate([self._resized(frame), strip])
+        self._write(self._last)
+
+    def _begin_episode(self) -> None:
+        self._hold_end()
+        self._episode += 1
+
+    def _open(self, env: gym.Env) -> None:
+        self._fps = env.metadata.get("render_fps", _DEFAULT_FPS)
+        n_steps = (env.spec.max_episode_steps if env.spec else None) or 0
+        self._strip = FilmStrip(self._render.metrics, self._render.width, n_steps)
+        if self._path.suffix == ".gif":
+            duration = 1000 / self._fps
+            self._writer = imageio.get_writer(self._path, duration=duration, loop=0)
+        else:
+            self._writer = imageio.get_writer(self._path, fps=self._fps, macro_block_size=2)
+
+    def _resized(self, frame: np.ndarray) -> np.ndarray:
+        size = (self._render.width, self._render.height)
+        if frame.shape[1::-1] == size:
+            return frame
+        picture = Image.fromarray(frame)
+        return np.asarray(ImageOps.pad(picture, size, Image.Resampling.LANCZOS, color="white"))
+
+    def _hold_end(self) -> None:
+        if self._last is not None:  # None also where the first picture could not be drawn
+            for _ in range(int(_END_SECONDS * self._fps)):
+                self._write(self._last)
+
+    def _write(self, picture: np.ndarray) -> None:
+        try:
+            self._writer.append_data(picture)
+        except (StopIteration, OSError) as error:
+            raise RuntimeError(f"ffmpeg cannot be run, or cannot write {self._path}") from error
+        self.n_frames += 1
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._writer is not None:
+            self._hold_end()
+            self._writer.close()

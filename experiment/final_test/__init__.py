@@ -1,0 +1,1 @@
+"""Test an agent once more, on fresh episodes, with intervals."""

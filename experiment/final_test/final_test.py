@@ -1,0 +1,135 @@
+"""Test an agent on fresh episodes, and say how sure the numbers are."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from envs.episode_recorder import Episode
+from envs.episode_seeds import final_test_seeds
+from experiment.build.environments import import_packages
+from experiment.evaluation.evaluation import evaluate, make_evaluation_env, summarize
+from experiment.evaluation.rendering import check_mode, render_episodes
+from experiment.final_test.episode_report import comparison_lines, goal_table, report_lines
+from experiment.final_test.tested_agents import AgentFile, exported_file, find_agent
+from experiment.run_folder.policy_export import WatchedInputs, check_export, export_policy
+from experiment.run_folder.run_directory import FILMS
+from interface.abilities import ReadsInputs
+from interface.errors import UserError
+from interface.metrics import EVAL_RETURN, EVAL_SUCCESS_RATE
+from util.atomic_write import atomic_write_text
+
+
+@dataclass
+class Tested:
+    """
+    An agent and what it did.
+
+    :param file: where it comes from
+    :param model: the agent
+    :param episodes: played
+    :param clipped_share: of its networks' inputs; None if that was not asked
+    """
+
+    file: AgentFile
+    model: BaseAlgorithm
+    episodes: list[Episode]
+    clipped_share: float | None
+
+
+def run_test(cfg: DictConfig) -> None:
+    """
+    Test an agent, print the result and keep it beside the agent.
+
+    :param cfg: of ``conf/evaluate.yaml``
+    :raises UserError: if there is no such agent, or it cannot do what is asked
+    """
+    if cfg.n_episodes < 1:
+        raise UserError(f"n_episodes must be at least 1, got {cfg.n_episodes}")
+    import_packages(cfg.imports)
+    file = find_agent(cfg, cfg.run)
+    other_file = None if cfg.compare is None else find_agent(cfg, cfg.compare)
+    if other_file is not None and other_file.cfg.env.id != file.cfg.env.id:
+        raise UserError(
+            f"an agent for {file.cfg.env.id} cannot be compared with one on {other_file.cfg.env.id}"
+        )
+    if cfg.export is not None:
+        check_export(file.model_class(), Path(cfg.export))
+    tested = play(cfg, file)
+    _say("\n".join(report_lines(tested.episodes)))
+    written = _write(tested)
+    if other_file is not None:
+        other = play(cfg, other_file)
+        _say("\n".join(comparison_lines(tested.episodes, other.episodes)))
+    if cfg.export is not None:
+        written += _export(cfg, tested)
+    film = _film(cfg, tested)
+    for path in [*written, *film]:
+        _say(f"written: {path}")
+    if file.cfg.render.mode == "record" and not film:
+        raise UserError("the test is done, but there is no film; the reason is above")
+
+
+def play(cfg: DictConfig, file: AgentFile) -> Tested:
+    """
+    Play the test episodes, which are the same for every agent on an environment.
+
+    :param cfg: of ``conf/evaluate.yaml``
+    :param file: of the agent
+    """
+    check_mode(file.cfg)
+    import_packages(file.cfg.imports)
+    title = file.title()
+    env = make_evaluation_env(
+        file.cfg, final_test_seeds(cfg.n_episodes), load=file.load_normalization
+    )
+    model = file.load(env.venv, cfg.device)
+    _say(title)
+    watched = None
+    if cfg.export is not None and isinstance(model, ReadsInputs) and not model.folds_exactly:
+        watched = WatchedInputs(model)
+    episodes = evaluate(model, env, cfg.n_episodes, watched)
+    env.close()
+    return Tested(file, model, episodes, None if watched is None else watched.clipped_share)
+
+
+def _write(tested: Tested) -> list[Path]:
+    """Keep the summary and the goals beside the agent."""
+    path = tested.file.path.with_name(f"test_{tested.file.path.stem}.json")
+    atomic_write_text(path, json.dumps(summarize(tested.episodes), indent=2) + "\n")
+    atomic_write_text(path.with_suffix(".csv"), goal_table(tested.episodes))
+    return [path.with_suffix(".csv"), path]
+
+
+def _export(cfg: DictConfig, tested: Tested) -> list[Path]:
+    """Export, and play the same episodes with plain SB3: what the file does is what counts."""
+    path = Path(cfg.export)
+    written = export_policy(tested.model, path)
+    if tested.clipped_share is not None:
+        _say(
+            f"not in the file: the clip of inputs, which only ReLU networks can hold; it acted on "
+            f"{100 * tested.clipped_share:.2g} % of them"
+        )
+    _say("exported, on the same episodes:")
+    here, there = (
+        summarize(each.episodes) for each in (tested, play(cfg, exported_file(path, tested.file)))
+    )
+    for key in (EVAL_SUCCESS_RATE, EVAL_RETURN):
+        if key in here:
+            _say(f"  {key} {there[key]:.3f} (here {here[key]:.3f})")
+    return written
+
+
+def _film(cfg: DictConfig, tested: Tested) -> list[Path]:
+    if tested.file.cfg.render.mode == "none":
+        return []
+    seeds = final_test_seeds(cfg.n_episodes)
+    folder, name = tested.file.path.parent / FILMS, tested.file.path.stem
+    film = render_episodes(tested.model, tested.file.cfg, seeds, folder, name)
+    return [] if film is None else [film]
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201

@@ -1,0 +1,1 @@
+"""Many runs of a script, one after another or beside each other."""

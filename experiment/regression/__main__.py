@@ -1,0 +1,7 @@
+"""``python -m experiment.regression``."""
+
+import sys
+
+from experiment.regression.command import main
+
+sys.exit(main())

@@ -1,0 +1,159 @@
+"""What a run says of itself at its start and end."""
+
+import hashlib
+import json
+import logging
+import shlex
+from pathlib import Path
+
+import torch as th
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from experiment.run_folder.metric_history import MetricHistory
+from experiment.run_folder.run_directory import RESULT, SAID_DIRECTORY
+from experiment.tracking import Tracker
+from interface.abilities import ChoosesUpdate
+from interface.metrics import EVAL_RETURN, EVAL_SUCCESS_RATE
+from interface.resolvers import REPOSITORY
+from interface.result import RunResult, Status
+from util.atomic_write import atomic_write_text
+
+log = logging.getLogger(__name__)
+
+PRESETS = REPOSITORY / "conf" / "preset"
+
+
+def log_start(cfg: DictConfig, run_dir: Path, model: BaseAlgorithm) -> None:
+    """
+    Say what starts.
+
+    :param cfg: the main config
+    :param run_dir: folder of the run
+    :param model: to train
+    """
+    step = model.num_timesteps
+    log.info(
+        "%s on %s, seed %d, up to %d steps, preset %s%s",
+        cfg.algorithm_name,
+        cfg.env.id,
+        cfg.seed,
+        cfg.n_epochs * cfg.eval_after_n_steps,
+        _preset_in_use() or "none",
+        f", going on at step {step}" if step else "",
+    )
+    used = model.update_used if isinstance(model, ChoosesUpdate) else "sb3"
+    overlap = "beside" if cfg.overlap else "between"
+    log.info("updates: %s, %d threads, %s environment steps", used, cfg.n_threads, overlap)
+    log.info("%s%s", SAID_DIRECTORY, shown(run_dir))
+
+
+def _preset_in_use() -> str | None:
+    """Name the preset, if it exists: the default one is optional."""
+    name = HydraConfig.get().runtime.choices.get("preset")
+    if name is None or not (name.endswith(".yaml") or (PRESETS / f"{name}.yaml").exists()):
+        return None
+    return str(name)
+
+
+def shown(path: Path) -> Path:
+    """
+    Shorten a path for the console: relative to the working directory if it lies there.
+
+    :param path: absolute
+    """
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def command(script: str, *arguments: str) -> str:
+    """
+    Write a command that can be pasted where this one was started.
+
+    :param script: in ``experiment/``, without suffix
+    :param arguments: of the script
+    """
+    path = shown(REPOSITORY / "experiment" / f"{script}.py")
+    return shlex.join(["python", str(path), *arguments])
+
+
+def weights_digest(model: BaseAlgorithm) -> str:
+    """
+    Hash all weights of a model: equal digests mean bit-identical agents.
+
+    :param model: any SB3 algorithm
+    """
+    digest = hashlib.sha256()
+    for module, state in sorted(model.get_parameters().items()):
+        for name, value in state.items():
+            if isinstance(value, th.Tensor):
+                digest.update(f"{module}.{name}".encode())
+                digest.update(value.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def write_result(run_dir: Path, result: RunResult, model: BaseAlgorithm, seconds: float) -> None:
+    """
+    Write ``result.json``.
+
+    :param run_dir: folder of the run
+    :param result: of the run
+    :param model: as training left it
+    :param seconds: that this start of the run took
+    """
+    content = vars(result) | {
+        "score": result.score,
+        "status": result.status.value,
+        "seconds": round(seconds, 1),
+        "weights_sha256": weights_digest(model),
+    }
+    atomic_write_text(run_dir / RESULT, json.dumps(content, indent=2) + "\n")
+
+
+def log_summary(
+    cfg: DictConfig,
+    run_dir: Path,
+    result: RunResult,
+    history: MetricHistory,
+    tracker: Tracker,
+    seconds: float,
+) -> None:
+    """
+    Say how the run ended, and how to look at it or go on.
+
+    :param cfg: the main config
+    :param run_dir: folder of the run
+    :param result: of the run
+    :param history: of its evaluations
+    :param tracker: of the run
+    :param seconds: that this start of the run took
+    """
+    log.info(
+        "%s after %d steps in %.0f s: %s",
+        result.status.value,
+        result.n_steps,
+        seconds,
+        _best(history),
+    )
+    spent = tracker.cost()
+    log.info(
+        "tracking took %.2f s in training and %.2f s beside it: %.1f %% of the run",
+        spent["calls"],
+        spent["sender"],
+        100 * sum(spent.values()) / seconds,
+    )
+    log.info("test:    %s", command("evaluate", f"run={shown(run_dir)}"))
+    if result.status in (Status.INTERRUPTED, Status.FINISHED):
+        more = [] if result.status is Status.INTERRUPTED else [f"n_epochs={2 * cfg.n_epochs}"]
+        log.info("go on:   %s", command("train", f"restore={shown(run_dir)}", *more))
+    if result.run_id is not None:
+        log.info("look at: mlflow ui   (run %s)", result.run_id)
+
+
+def _best(history: MetricHistory) -> str:
+    if not history.epochs:
+        return "not evaluated"
+    key = EVAL_SUCCESS_RATE if history.column(EVAL_SUCCESS_RATE) else EVAL_RETURN
+    best = max(history.epochs, key=lambda epoch: epoch.values[key])
+    last = history.epochs[-1]
+    return f"{key} {last.values[key]:.2f}, best {best.values[key]:.2f} at step {best.step}"

@@ -1,0 +1,334 @@
+"""The story of one run, from config to score."""
+
+import logging
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch as th
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.utils import set_random_seed
+from stable_baselines3.common.vec_env import VecEnv
+
+from envs.episode_seeds import evaluation_seeds, training_seeds
+from experiment.build.environments import import_packages, make_env, make_vec_env, normalized
+from experiment.build.model import learner_of, make_model
+from experiment.build.resources import available_cores, resolved, resources_of
+from experiment.build.shared_env import make_shared_env
+from experiment.evaluation.evaluation import EvaluationEnv, make_evaluation_env
+from experiment.evaluation.rendering import check_mode
+from experiment.run.capability_check import check_fit
+from experiment.run.columns import check_columns
+from experiment.run.divergence import DivergedError, diverged_weights
+from experiment.run.early_stopping import EarlyStopping
+from experiment.run.epochs import EpochCallback, EpochEnd, StopTrainingError, best_epoch
+from experiment.run.interrupts import Interrupts, caught_interrupts
+from experiment.run.metric_logging import TrackerOutput, make_logger
+from experiment.run.progress import RunProgress
+from experiment.run.report import log_start, log_summary, write_result
+from experiment.run.score import WORST_SCORE, scores
+from experiment.run.tracked import tracked
+from experiment.run_folder.checkpoint import (
+    load_model,
+    load_normalization,
+    read_meta,
+    read_pending,
+    save_checkpoint,
+)
+from experiment.run_folder.continuation import go_back, has_checkpoint, history_until
+from experiment.run_folder.metric_history import MetricHistory
+from experiment.run_folder.owner import owned
+from experiment.run_folder.pending_metrics import put_back
+from experiment.run_folder.run_directory import NO_MONITOR, discarded_if_refused, write_config
+from experiment.tracking import Tracker
+from interface.abilities import RewardsGoals
+from interface.config import check_ranges
+from interface.errors import UserError
+from interface.instantiation import instantiate
+from interface.objective import Budget, criteria
+from interface.parameters import arguments_of, check_parameters, check_unused_overrides
+from interface.result import RunResult, Status
+from interface.run_files import LAST
+from interface.run_monitor import RunLostError, RunMonitor
+
+log = logging.getLogger(__name__)
+
+
+def make_run(cfg: DictConfig) -> RunResult:
+    """
+    Train one agent.
+
+    :param cfg: the main config, composed; it is not changed
+    :return: how the run ended, and its score; a diverged or interrupted run returns, too
+    :raises UserError: for wrong input, before anything is tracked or saved
+    """
+    start = time.monotonic()
+    run_dir = Path(HydraConfig.get().runtime.output_dir)
+    by_study = cfg.run_monitor["_target_"] != NO_MONITOR
+    with (
+        caught_interrupts() as interrupts,
+        owned(run_dir, by_study=by_study),
+        discarded_if_refused(run_dir),
+    ):
+        check_config(cfg)
+        cfg = with_resources(cfg)
+        monitor: RunMonitor = instantiate(cfg.run_monitor)
+        with closing(build_parts(cfg)) as parts:
+            check_columns(cfg, parts.model)
+            tracker: Tracker = instantiate(cfg.tracking)
+            try:
+                result = _train_tracked(cfg, run_dir, parts, tracker, monitor, interrupts, start)
+            except RunLostError:
+                return _lost(parts)
+            log_summary(cfg, run_dir, result, parts.history, tracker, time.monotonic() - start)
+    return result
+
+
+def _train_tracked(
+    cfg: DictConfig,
+    run_dir: Path,
+    parts: "Parts",
+    tracker: Tracker,
+    monitor: RunMonitor,
+    interrupts: Interrupts,
+    start: float,
+) -> RunResult:
+    """Train, keep the result, and tell the tracker how the run ended."""
+    monitor.check_ours()
+    if cfg.restore is None:
+        write_config(cfg, run_dir)  # no store may know of a run that nobody could find
+    with tracked(tracker, monitor, cfg, run_dir, parts.model) as end:
+        if cfg.restore is not None:
+            write_config(cfg, run_dir)
+            go_back(run_dir, parts.model, parts.history, best_epoch(parts.history))
+        for epoch in parts.history.epochs:
+            monitor.recall(epoch.values)
+        log_start(cfg, run_dir, parts.model)
+        status = train(cfg, run_dir, parts, tracker, monitor, interrupts)
+        result = RunResult(
+            scores=scores(cfg, parts.history, status),
+            status=status,
+            n_epochs=parts.history.last_epoch,
+            n_steps=parts.model.num_timesteps,
+            run_id=tracker.run_id,
+        )
+        monitor.check_ours()
+        write_result(run_dir, result, parts.model, time.monotonic() - start)
+        end.status = status
+    return result
+
+
+def _lost(parts: "Parts") -> RunResult:
+    """Make the result of a run whose trial is another sweeper's, who drops it."""
+    n_epochs, n_steps = parts.history.last_epoch, parts.model.num_timesteps
+    return RunResult((WORST_SCORE,), Status.INTERRUPTED, n_epochs, n_steps)
+
+
+def check_config(cfg: DictConfig) -> None:
+    """
+    Check everything that can be checked without building anything.
+
+    :param cfg: the main config
+    :raises UserError: naming what is wrong and what would be right
+    """
+    import_packages(cfg.imports)
+    check_ranges(cfg)
+    check_mode(cfg)
+    criteria(cfg)
+    check_parameters(cfg.algorithm)
+    check_unused_overrides(cfg.algorithm, HydraConfig.get().overrides.task)
+    try:
+        th.device("cpu" if cfg.device == "auto" else cfg.device)
+    except RuntimeError as error:
+        raise UserError(f"device={cfg.device} is no device of torch: {error}") from error
+
+
+def with_resources(cfg: DictConfig) -> DictConfig:
+    """
+    Copy a config with ``auto`` replaced by what it means on this machine.
+
+    :param cfg: the main config
+    :raises UserError: if something is wanted that the algorithm cannot
+    """
+    can_overlap = "overlap" in arguments_of(learner_of(cfg)) and not cfg.env.exclusive
+    resources = resources_of(cfg, available_cores(), can_overlap=can_overlap)
+    return resolved(cfg, resources)
+
+
+@dataclass
+class Parts:
+    """
+    What a run consists of.
+
+    :param model: the agent, with its training environments
+    :param test_env: for evaluations
+    :param history: of the evaluations so far
+    """
+
+    model: BaseAlgorithm
+    test_env: EvaluationEnv
+    history: MetricHistory
+
+    def close(self) -> None:
+        """Close the environments."""
+        training_env = self.model.get_env()
+        if training_env is not None:
+            training_env.close()
+        self.test_env.close()
+
+
+def build_parts(cfg: DictConfig) -> Parts:
+    """
+    Build environments and model, new ones or those of the run to restore.
+
+    :param cfg: the main config
+    :raises UserError: if they do not fit together, or the checkpoint does not fit them
+    """
+    th.set_num_threads(cfg.n_threads)
+    set_random_seed(cfg.seed)
+    shared = make_shared_env(cfg) if cfg.env.exclusive else None
+    probe = make_env(cfg.env, training_seeds(cfg.seed)) if shared is None else shared
+    check_fit(cfg, probe)
+    if shared is None:
+        probe.close()
+    else:
+        shared.set_wrapper_attr("next_episode", 0)
+    venv = make_vec_env(
+        cfg.env,
+        lambda index: training_seeds(cfg.seed, index),
+        subprocesses=cfg.env.subprocesses or cfg.overlap,
+        shared=shared,
+    )
+    goals = evaluation_seeds(cfg.n_test_rollouts, cfg.test_goals)
+    test_env = make_evaluation_env(cfg, goals, shared=shared)
+    restored = cfg.restore is not None and has_checkpoint(Path(cfg.restore))
+    model = restore_model(cfg, venv) if restored else make_model(cfg, normalized(cfg, venv))
+    if isinstance(model, RewardsGoals) and test_env.recorder.has_wrapper_attr("compute_reward"):
+        model.set_reward_function(test_env.recorder.get_wrapper_attr("compute_reward"))
+    step = model.num_timesteps
+    history = history_until(Path(cfg.restore), step) if restored else MetricHistory()
+    return Parts(model, test_env, history)
+
+
+def restore_model(cfg: DictConfig, venv: VecEnv) -> BaseAlgorithm:
+    """
+    Load the model of a run that goes on.
+
+    :param cfg: the main config; ``restore`` is the run's folder
+    :param venv: fresh training environments
+    """
+    path = Path(cfg.restore) / LAST
+    for index, next_episode in enumerate(read_meta(path).next_episodes):
+        running = max(0, next_episode - 1)
+        venv.env_method("set_wrapper_attr", "next_episode", running, indices=index)
+    accepted = arguments_of(learner_of(cfg))
+    arguments = {"overlap": cfg.overlap} if "overlap" in accepted else {}
+    env = load_normalization(path, venv)
+    return load_model(path, env, cfg.device, resume=True, **arguments)
+
+
+def train(
+    cfg: DictConfig,
+    run_dir: Path,
+    parts: Parts,
+    tracker: Tracker,
+    monitor: RunMonitor,
+    interrupts: Interrupts,
+) -> Status:
+    """
+    Train until the budget is used up, or there is a reason to stop.
+
+    :param cfg: the main config
+    :param run_dir: folder of the run
+    :param parts: of the run
+    :param tracker: of the run
+    :param monitor: of a search
+    :param interrupts: signals received
+    :return: why training ended
+    """
+    model = parts.model
+    first_step = model.num_timesteps
+    total_steps = Budget.from_config(cfg).n_steps
+    output = TrackerOutput(tracker)
+    set_logger(cfg, run_dir, model, output, monitor)
+    progress = RunProgress(total_steps, first_step, cfg.n_epochs, visible=_is_alone())
+    end_epoch = EpochEnd(
+        cfg=cfg,
+        run_dir=run_dir,
+        env=parts.test_env,
+        history=parts.history,
+        stopping=EarlyStopping.from_config(cfg),
+        interrupts=interrupts,
+        monitor=monitor,
+        tracker=tracker,
+        output=output,
+        progress=progress,
+    )
+    done = parts.history.last_step
+    callback = EpochCallback(cfg.eval_after_n_steps, end_epoch, interrupts, progress.on_step, done)
+    if 0 < first_step == done and end_epoch.stopping.reached(parts.history):
+        return Status.SUCCESS  # and was killed before it could say so
+    with progress.shown():
+        status = learn(model, total_steps - first_step, callback, cfg.log_interval)
+    if status is Status.INTERRUPTED:
+        monitor.check_ours()
+        save_checkpoint(run_dir / LAST, model, parts.history.last_epoch, resumable=True)
+    model.logger.close()
+    return status
+
+
+def set_logger(
+    cfg: DictConfig,
+    run_dir: Path,
+    model: BaseAlgorithm,
+    output: TrackerOutput,
+    monitor: RunMonitor,
+) -> None:
+    """
+    Give a model the logger of its run; one that goes on has recorded something before.
+
+    :param cfg: the main config
+    :param run_dir: folder of the run
+    :param model: to train
+    :param output: to the tracker
+    :param monitor: asked before each line
+    """
+    step, ask = model.num_timesteps, monitor.check_ours
+    model.set_logger(make_logger(run_dir, output, ask, tensorboard=cfg.tensorboard, step=step))
+    if step > 0:
+        put_back(model.logger, read_pending(Path(cfg.restore) / LAST))
+
+
+def _is_alone() -> bool:
+    return HydraConfig.get().mode != RunMode.MULTIRUN
+
+
+def learn(model: BaseAlgorithm, n_steps: int, callback: EpochCallback, log_interval: int) -> Status:
+    """
+    Call ``model.learn`` and name its end.
+
+    :param model: to train
+    :param n_steps: environment steps left
+    :param callback: ends the epochs
+    :param log_interval: episodes between two lines of training metrics
+    """
+    try:
+        # also with no steps left: gradient steps may be, those of the last environment step
+        model.learn(max(0, n_steps), callback, log_interval, reset_num_timesteps=False)
+    except StopTrainingError as stop:
+        return stop.status
+    except DivergedError as error:
+        log.error("diverged: %s", error)
+        return Status.DIVERGED
+    except (ValueError, RuntimeError):
+        # torch refuses NaN in many ways; the weights tell whether that was the reason
+        diverged = diverged_weights(model)
+        if diverged is None:
+            raise
+        log.error("diverged: %s", diverged)
+        return Status.DIVERGED
+    return Status.FINISHED

@@ -1,0 +1,159 @@
+"""A run inside its tracker: what is told at the start, and how the run ended."""
+
+import json
+import shlex
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from experiment.run.provenance import (
+    code_version,
+    config_params,
+    machine,
+    package_versions,
+)
+from experiment.run.source_snapshot import write_source_snapshot
+from experiment.run_folder.run_directory import (
+    BEST,
+    EVALUATIONS,
+    LOG,
+    PROVENANCE,
+    RESULT,
+    load_config,
+)
+from experiment.tracking import Tracker
+from interface.abilities import ChoosesUpdate
+from interface.result import Status
+from interface.run_files import CONFIG
+from interface.run_monitor import RunLostError, RunMonitor
+from util.atomic_write import atomic_write_text
+
+_TRACEBACK = "traceback.txt"
+_SOURCE = "source.zip"
+
+
+@dataclass
+class End:
+    """
+    How a tracked run ended.
+
+    :param status: set by the run
+    """
+
+    status: Status | None = None
+
+
+@contextmanager
+def tracked(
+    tracker: Tracker,
+    monitor: RunMonitor,
+    cfg: DictConfig,
+    run_dir: Path,
+    model: BaseAlgorithm,
+) -> Iterator[End]:
+    """
+    Open the tracker for the block and close it as the block ends.
+
+    :param tracker: of the run
+    :param monitor: of a search
+    :param cfg: the main config
+    :param run_dir: folder of the run
+    :param model: to train
+    """
+    provenance = code_version() | package_versions() | machine(model.device.type)
+    tags = _tags(cfg, run_dir, model) | provenance | _changes(cfg, run_dir)
+    name, step = _run_name(cfg, run_dir), model.num_timesteps
+    tracker.start(run_dir, name, config_params(cfg), tags, step, _sweep_dir())
+    atomic_write_text(run_dir / PROVENANCE, json.dumps(provenance, indent=2) + "\n")
+    if write_source_snapshot(run_dir / _SOURCE):
+        tracker.log_artifact(run_dir / _SOURCE)
+    end = End()
+    try:
+        yield end
+    except BaseException as error:
+        if _is_lost(monitor, error):
+            tracker.abandon()
+            raise RunLostError from error
+        _keep_traceback(tracker, run_dir)
+        tracker.close("failed")
+        raise
+    for name in (CONFIG, EVALUATIONS, RESULT, BEST, LOG):
+        if (run_dir / name).exists():
+            tracker.log_artifact(run_dir / name)
+    if end.status is not None:
+        tracker.set_tags({"status": end.status.value})
+    tracker.close("interrupted" if end.status is Status.INTERRUPTED else "finished")
+
+
+def _keep_traceback(tracker: Tracker, run_dir: Path) -> None:
+    with suppress(OSError):  # the reason may be a full disk
+        (run_dir / _TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
+        tracker.log_artifact(run_dir / _TRACEBACK)
+
+
+def _tags(cfg: DictConfig, run_dir: Path, model: BaseAlgorithm) -> dict[str, str]:
+    """Tell what a run is, for the lists of runs."""
+    tags = {
+        "env": cfg.env.id,
+        "algorithm": cfg.algorithm_name,
+        "seed": str(cfg.seed),
+        "run_dir": str(run_dir),
+        "mlflow.note.content": _note(cfg, run_dir),
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.name": Path(sys.argv[0]).name,
+    }
+    if isinstance(model, ChoosesUpdate):
+        tags["update"] = model.update_used
+    return tags
+
+
+def _is_lost(monitor: RunMonitor, error: BaseException) -> bool:
+    """Tell whether a run that raised may write of it: its trial may be another sweeper's."""
+    if isinstance(error, RunLostError):
+        return True
+    try:
+        monitor.check_ours()
+    except RunLostError:
+        return True
+    return False
+
+
+def _sweep_dir() -> Path | None:
+    """Find the folder of the search that the run belongs to."""
+    hydra_cfg = HydraConfig.get()
+    return Path(hydra_cfg.sweep.dir) if hydra_cfg.mode == RunMode.MULTIRUN else None
+
+
+def _run_name(cfg: DictConfig, run_dir: Path) -> str:
+    """Name a run by algorithm, seed and what was changed: its folder's name without the date."""
+    return f"{cfg.algorithm_name}-{run_dir.name.partition('-s')[2] or run_dir.name}"
+
+
+def _note(cfg: DictConfig, run_dir: Path) -> str:
+    """Write what MLflow shows first: what a run is, how to get it again, how to look at it."""
+    overrides = [text for text in HydraConfig.get().overrides.task if "tracking." not in text]
+    command = shlex.join(["python", "experiment/train.py", *overrides])
+    return (
+        f"**{cfg.algorithm_name} on {cfg.env.id}, seed {cfg.seed}**\n\n"
+        f"    {command}\n\n"
+        f"Test it, or film it (films are among the artifacts):\n\n"
+        f"    python experiment/evaluate.py run={run_dir} n_episodes=100\n"
+        f"    python experiment/evaluate.py run={run_dir} n_episodes=3 render=record\n"
+    )
+
+
+def _changes(cfg: DictConfig, run_dir: Path) -> dict[str, str]:
+    """Tell what differs from the params of the first start, which a tracker never changes."""
+    if cfg.restore is None:
+        return {}
+    before = config_params(load_config(run_dir))
+    now = config_params(cfg)
+    return {f"changed.{key}": now[key] for key in now if now[key] != before.get(key)}

@@ -1,0 +1,60 @@
+"""A run that goes on: what its folder holds is made to agree with its checkpoint."""
+
+import logging
+from pathlib import Path
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from experiment.run_folder.checkpoint import read_meta, save_checkpoint
+from experiment.run_folder.metric_history import MetricHistory, read_csv
+from experiment.run_folder.run_directory import BEST, EVALUATIONS, RESULT
+from interface.errors import UserError
+from interface.run_files import LAST
+
+log = logging.getLogger(__name__)
+
+
+def has_checkpoint(run_dir: Path) -> bool:
+    """
+    Tell whether a run can go on where it was; one stopped before it first saved starts again.
+
+    :param run_dir: folder of the run
+    :raises UserError: if the run has ended, so that its checkpoint must have been there
+    """
+    if (run_dir / LAST).exists():
+        return True
+    if (run_dir / RESULT).exists():
+        raise UserError(f"there is no checkpoint {run_dir / LAST}")
+    log.info("the run was stopped before its first checkpoint, so it starts again")
+    return False
+
+
+def history_until(run_dir: Path, step: int) -> MetricHistory:
+    """
+    Read the evaluations that a checkpoint knows of; later ones are made again.
+
+    :param run_dir: folder of the run
+    :param step: environment steps at the checkpoint
+    """
+    path = run_dir / EVALUATIONS
+    epochs = read_csv(path).epochs if path.exists() else []
+    return MetricHistory(epoch for epoch in epochs if epoch.step <= step)
+
+
+def go_back(run_dir: Path, model: BaseAlgorithm, history: MetricHistory, best: int | None) -> None:
+    """
+    Undo what a run wrote after its checkpoint; doing so twice changes nothing.
+
+    :param run_dir: folder of the run
+    :param model: as the checkpoint left it
+    :param history: until the checkpoint
+    :param best: index of the best epoch in it, None if it is empty
+    """
+    (run_dir / RESULT).unlink(missing_ok=True)
+    history.write_csv(run_dir / EVALUATIONS)
+    if best is None:
+        return
+    step = history.epochs[best].step
+    path = run_dir / BEST
+    if step == model.num_timesteps and not (path.exists() and read_meta(path).step == step):
+        save_checkpoint(path, model, history.last_epoch, resumable=False)  # killed before it was

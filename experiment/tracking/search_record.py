@@ -1,0 +1,78 @@
+"""The parent run of a search in MLflow: its trials are nested in it, its report lies there."""
+
+import logging
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from interface.run_files import RUN_ID
+from util.process_identity import identity
+
+log = logging.getLogger(__name__)
+
+_RESULTS = "optimization_results.yaml"
+_KEPT = ("report.md", "report.html", "plotly.min.js", "tuned.yaml", _RESULTS)
+
+
+class SweepRecord(Callback):
+    """Completes the parent run, which the first trial opens, when a search ends."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002
+        """
+        Tell the trials whose search they are: if it is killed, its run can be closed.
+
+        :param config: of the search
+        """
+        from experiment.tracking.store import SWEEPER
+
+        os.environ[SWEEPER] = identity()
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002
+        """
+        Log the report and mark the winner.
+
+        :param config: of the search
+        """
+        sweep_dir = Path(config.hydra.sweep.dir)
+        parent = run_id_of(sweep_dir)
+        if parent is None:
+            return
+        from experiment.tracking.store import connect
+
+        client = connect(config.tracking.uri)
+        for name in _KEPT:
+            if (sweep_dir / name).exists():
+                client.log_artifact(parent, str(sweep_dir / name))
+        results = _results(sweep_dir)
+        value = results.get("best_value")
+        if value is not None:
+            if math.isfinite(value):  # a database would keep another number for infinity
+                client.log_metric(parent, "best_value", value)
+            client.set_tag(parent, "best_trial", results["best_trial"])
+            client.set_tag(parent, "verified", str(results["verified"]).lower())
+            winner = run_id_of(Path(results["run_dir"]))
+            if winner is not None:
+                client.set_tag(winner, "verified", str(results["verified"]).lower())
+        client.set_terminated(parent)
+
+
+def run_id_of(folder: Path) -> str | None:
+    """
+    Read the tracker's id of a run.
+
+    :param folder: of a run or a search
+    :return: None if it was not tracked
+    """
+    path = folder / RUN_ID
+    return path.read_text(encoding="utf-8").strip() if path.exists() else None
+
+
+def _results(sweep_dir: Path) -> dict[str, Any]:
+    path = sweep_dir / _RESULTS
+    content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return content if "best_trial" in content else {}
