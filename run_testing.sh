@@ -39,7 +39,7 @@ browser() {
     [ -x $venv/bin/python ] || python -m venv $venv || return 1
     $venv/bin/python -m pip install --quiet -r tests/requirements-browser.txt || return 1
     python -c "$sites" >"$($venv/bin/python -c "$sites")/subgoal.pth"
-    $venv/bin/python -m pytest tests/test_browser.py
+    $venv/bin/python -m pytest tests/project/test_browser.py
 }
 
 if ! command -v ruff >/dev/null; then

@@ -5,12 +5,12 @@ from collections import Counter
 from pathlib import Path
 
 from experiment.tracking.store import connect
+from tests.experiment.mirroring.test_comet_mirror import make_runs
 from tests.fake_comet import messages_of, others_in, params_in, points_in, points_of
 from tests.faults.forks import ForkedCommand
 from tests.faults.kills import Summary
 from tests.faults.repeats import Found
 from tests.faults.repeats import campaign as kill
-from tests.test_comet_mirror import make_runs
 
 _OF_THE_MIRROR = "offline_experiment"
 

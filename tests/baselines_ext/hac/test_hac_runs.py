@@ -35,7 +35,7 @@ def test_a_part_is_one_class_named_in_yaml(tmp_path: Path):
         tmp_path,
         *TINY_HAC,
         "algorithm.time_scales=[-1,2]",
-        "algorithm.proposal._target_=tests.test_hac_runs.GoalItself",
+        "algorithm.proposal._target_=tests.baselines_ext.hac.test_hac_runs.GoalItself",
         "algorithm.learners.sac.learning_starts=1000",
     )
     last = read_csv(tmp_path / "evaluations.csv").epochs[-1].values

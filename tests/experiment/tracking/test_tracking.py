@@ -281,7 +281,8 @@ def test_no_url_is_a_param(tmp_path: Path, store: list[str]):
 @pytest.mark.faults(8)
 def test_eight_processes_on_one_fresh_store(tmp_path: Path):
     code = (
-        "import sys; from pathlib import Path; from tests.test_tracking import make_tracker;"
+        "import sys; from pathlib import Path;"
+        f"from {__name__} import make_tracker;"
         "folder = Path(sys.argv[1]); run_dir = folder / sys.argv[2]; run_dir.mkdir();"
         "tracker = make_tracker(folder, close_timeout_seconds=60.0);"
         "tracker.start(run_dir, sys.argv[2], {'n': sys.argv[2]}, {}, 0);"

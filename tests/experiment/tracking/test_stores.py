@@ -24,8 +24,8 @@ from experiment.tracking.journal import Journal
 from experiment.tracking.legal import legal_name
 from experiment.tracking.store import connect, warn_of_network
 from interface.errors import UserError
+from tests.experiment.tracking.test_tracking import make_tracker, run_in, untracked, wait_for_sender
 from tests.running import TINY_HER, train
-from tests.test_tracking import make_tracker, run_in, untracked, wait_for_sender
 from util.process_identity import identity
 
 

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from baselines_ext.hac.exploration import ExplorationGoals
 from baselines_ext.hac.goal_space import GoalSpace, find_subgoals, reaching
 from baselines_ext.hac.layer import Layer
-from tests.test_hac import agent
+from tests.baselines_ext.hac.test_hac import agent
 
 BOX = spaces.Box(np.array([0, -10, -1], np.float32), np.array([4, 10, 1], np.float32))
 NEAR = GoalSpace(BOX, lambda seen: seen["achieved_goal"], lambda a, b: (a == b).all(axis=-1))

@@ -17,9 +17,9 @@ from experiment.run.epochs import EpochEnd
 from experiment.run_folder.run_directory import commands_of, load_config
 from interface.errors import UserError
 from interface.result import Status
+from tests.experiment.run_folder.test_checkpoints import only_once
 from tests.faults.reruns import STORIES, difference, tell
 from tests.running import TINY, TINY_HER, train
-from tests.test_checkpoints import only_once
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from omegaconf import OmegaConf
 from experiment.tracking.dead_runs import close_dead_runs
 from experiment.tracking.search_record import SweepRecord, run_id_of
 from experiment.tracking.store import PROCESS, SWEEPER, connect
-from tests.test_stores import dead_process
-from tests.test_tracking import make_tracker
+from tests.experiment.tracking.test_stores import dead_process
+from tests.experiment.tracking.test_tracking import make_tracker
 from util.process_identity import identity
 
 

@@ -31,7 +31,7 @@ class Endless(gym.Env):
 
 
 def register() -> None:
-    gym.register("Endless-v0", entry_point="tests.test_endless:Endless")
+    gym.register("Endless-v0", entry_point="tests.experiment.run.test_endless:Endless")
 
 
 RUN = ["env=Endless-v0", "algorithm=sac", *TINY[1:], "algorithm.buffer_size=500", "n_threads=1"]

@@ -19,7 +19,7 @@ from experiment.regression.selection import Selection, parse_shard
 from experiment.regression.settings import load_settings
 from experiment.regression.validate_performance_testing import check_performance
 from interface.errors import UserError
-from tests.test_regression_runner import judge, make_row
+from tests.experiment.regression.test_regression_runner import judge, make_row
 
 ROW = {
     "env": "PointReach-v0",

@@ -8,7 +8,7 @@ import pytest
 
 import baselines_ext
 from baselines_ext.updates.native.build import native_ops
-from tests.test_learner_data import HINDSIGHT, sac, small
+from tests.baselines_ext.replay.test_learner_data import HINDSIGHT, sac, small
 
 LINKED: list[Any] = [
     ("SAC", "eager"),

@@ -90,7 +90,9 @@ RUNNER = """
 import sys; sys.path.insert(0, {root!r})
 from pathlib import Path
 from typing import Any
-from tests.test_regression_runner import make_row, run_rows
+from interface.resolvers import REPOSITORY
+from interface.resolvers import REPOSITORY
+from tests.experiment.regression.test_regression_runner import make_row, run_rows
 code = ("import os, sys, time; p = {marks!r}; open(p, 'a').write('x')\\n"
         "time.sleep(0.2 if len(open(p).read()) < 3 else 2)")
 run_rows([make_row(Path({folder!r}), code, n_seeds=4, required=4)], n_slots=1)
@@ -100,7 +102,7 @@ run_rows([make_row(Path({folder!r}), code, n_seeds=4, required=4)], n_slots=1)
 @pytest.mark.faults(1)
 def test_a_killed_matrix_goes_on(tmp_path: Path) -> None:
     marks, folder = tmp_path / "marks", tmp_path / "matrix"
-    root = str(Path(__file__).parents[1])
+    root = str(REPOSITORY)
     code = RUNNER.format(root=root, marks=str(marks), folder=str(folder))
     first = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
     while not marks.exists() or len(marks.read_text()) < 3:
@@ -121,9 +123,9 @@ def test_children_do_not_outlive_a_killed_matrix(tmp_path: Path) -> None:
     pid_file, folder = tmp_path / "pid", tmp_path / "matrix"
     inner = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     code = (
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})\n"
+        f"import sys; sys.path.insert(0, {str(REPOSITORY)!r})\n"
         "from pathlib import Path\n"
-        "from tests.test_regression_runner import make_row, run_rows\n"
+        "from tests.experiment.regression.test_regression_runner import make_row, run_rows\n"
         f"run_rows([make_row(Path({str(folder)!r}), {inner!r})])"
     )
     matrix = subprocess.Popen([sys.executable, "-c", code])

@@ -17,8 +17,14 @@ from baselines_ext.replay.buffer import EpisodeReplayBuffer
 from baselines_ext.replay.hindsight import HindsightGoals, hindsight_goals, relabel
 from baselines_ext.replay.reward import batched
 from baselines_ext.replay.sampling import GoalSelectionStrategy, draw_rows, transitions
-from tests.test_hac import LEARNER, agent, largest_difference, venv
-from tests.test_replay_store import GAMMA, add_episode, empty_store, lengths, observation
+from tests.baselines_ext.hac.test_hac import LEARNER, agent, largest_difference, venv
+from tests.baselines_ext.replay.test_replay_store import (
+    GAMMA,
+    add_episode,
+    empty_store,
+    lengths,
+    observation,
+)
 
 
 @given(lengths, st.integers(8, 40), st.sampled_from(GoalSelectionStrategy))

@@ -19,8 +19,8 @@ from hydra_plugins.subgoal_launchers._pack import Pack, serve
 from hydra_plugins.subgoal_launchers._queue import SqueueWatcher, last_line
 from interface.errors import UserError
 from interface.result import RunResult, Status
+from tests.hydra_plugins.test_sweep import study, sweep
 from tests.running import command
-from tests.test_sweep import study, sweep
 from util.slots import Slot, available_cpus
 
 CORES = available_cpus()

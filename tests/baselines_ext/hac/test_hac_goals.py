@@ -8,7 +8,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from baselines_ext.hac.goal_space import env_goals, goals_of, observed_goals
 from envs.kitchen_goals import FlatKitchenGoals
-from tests.test_hac import venv
+from tests.baselines_ext.hac.test_hac import venv
 
 GOALS = ("achieved_goal", "desired_goal")
 

@@ -17,8 +17,8 @@ from baselines_ext.hac.goal_space import find_subgoals
 from baselines_ext.hac.scaling import scaled, unscaled
 from baselines_ext.replay.fields import ACTION, TERMINATED
 from interface.errors import UserError
+from tests.baselines_ext.hac.test_hac import LEARNER, SMALL, agent, largest_difference, venv
 from tests.running import TINY, train
-from tests.test_hac import LEARNER, SMALL, agent, largest_difference, venv
 
 
 class Falls(gym.Wrapper):
@@ -86,7 +86,7 @@ class FlatAroundTheGoal(gym.Wrapper):
         return -np.maximum(np.linalg.norm(achieved - desired, axis=-1), 0.1)
 
 
-DENSE = "env.wrappers=[{_target_: tests.test_hac_environments.Dense, _partial_: true}]"
+DENSE = f"env.wrappers=[{{_target_: {__name__}.Dense, _partial_: true}}]"
 
 
 @pytest.mark.parametrize(

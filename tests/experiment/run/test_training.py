@@ -151,7 +151,11 @@ def test_a_column_that_never_appears_is_an_error(tmp_path: Path):
 
 
 def test_a_monitor_hears_and_stops(tmp_path: Path):
-    result = train(tmp_path, *TINY_HER, "run_monitor._target_=tests.test_training.StoppingMonitor")
+    result = train(
+        tmp_path,
+        *TINY_HER,
+        f"run_monitor._target_={__name__}.StoppingMonitor",
+    )
     assert (result.status, result.n_epochs) == (Status.PRUNED, 1)
 
 
