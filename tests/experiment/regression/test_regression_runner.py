@@ -14,6 +14,7 @@ import pytest
 from experiment.regression.check_error_logs import cause_in
 from experiment.regression.matrix import Job, Outcome, Row, State, Verdict
 from experiment.regression.runner import Progress, Runner
+from interface.resolvers import REPOSITORY
 from util.slots import SlotPool, available_cpus, divide
 
 
@@ -90,8 +91,6 @@ RUNNER = """
 import sys; sys.path.insert(0, {root!r})
 from pathlib import Path
 from typing import Any
-from interface.resolvers import REPOSITORY
-from interface.resolvers import REPOSITORY
 from tests.experiment.regression.test_regression_runner import make_row, run_rows
 code = ("import os, sys, time; p = {marks!r}; open(p, 'a').write('x')\\n"
         "time.sleep(0.2 if len(open(p).read()) < 3 else 2)")
