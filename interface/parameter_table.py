@@ -12,9 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
+from interface.algorithm import AlgorithmSpec
 from interface.errors import UserError
-from interface.instantiation import target_of
-from interface.parameters import Parameter, model_nodes, tunables
+from interface.parameters import Parameter, tunables
 from interface.resolvers import REPOSITORY
 
 Row = tuple[str, str, str, str, str]
@@ -35,13 +35,14 @@ def parameter_rows(algorithm: str, overrides: Sequence[str] = ()) -> Iterator[Ro
         "command line": _compose(algorithm, overrides),
     }
     final = stages["command line"]
-    for key, node in model_nodes(final.algorithm).items():
+    for part in AlgorithmSpec.of(final.algorithm).parts:
+        key, node = part.key, part.node
         file = f"conf/algorithm/{algorithm}.yaml"
         if key != "algorithm" or "learning_rate" in node:
             file = (
                 f"conf/learner/{key.rpartition('.')[2] if key != 'algorithm' else algorithm}.yaml"
             )
-        for name, parameter in tunables(target_of(node)).items():
+        for name, parameter in tunables(part.target).items():
             if parameter.default is not inspect.Parameter.empty or name in node:
                 yield _row(f"{key}.{name}", parameter, stages, file)
     for name in final.policy:

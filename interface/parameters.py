@@ -8,12 +8,11 @@ where the value comes from.
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from interface.errors import UserError, unknown_name
-from interface.instantiation import target_of
 
 RUNTIME_ARGUMENTS = frozenset(
     {
@@ -129,47 +128,19 @@ def _type_text(annotation: Any) -> str:
     return re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", text)
 
 
-def selected_learners(algorithm: Mapping[str, Any]) -> list[str]:
-    """
-    Name the learners that an algorithm's layers use, highest layer first.
-
-    :param algorithm: the ``algorithm`` node
-    :return: empty for an algorithm without layers
-    :raises UserError: if ``layer_classes`` is empty or names a learner that does not exist
-    """
-    if "layer_classes" not in algorithm:
-        return []
-    names = list(algorithm["layer_classes"])
-    if not names:
-        raise UserError("algorithm.layer_classes is empty; name a learner, e.g. [sac]")
-    for name in names:
-        if name not in algorithm["learners"]:
-            raise unknown_name("learner in algorithm.layer_classes", name, algorithm["learners"])
-    return names
-
-
-def model_nodes(algorithm: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    List the nodes whose parameters reach the model.
-
-    :param algorithm: the ``algorithm`` node
-    :return: the algorithm itself and its selected learners, by config key
-    """
-    nodes: dict[str, Any] = {"algorithm": algorithm}
-    for name in selected_learners(algorithm):
-        nodes[f"algorithm.learners.{name}"] = algorithm["learners"][name]
-    return nodes
-
-
-def check_parameters(algorithm: Mapping[str, Any]) -> None:
+def checked_arguments(
+    nodes: Mapping[str, Mapping[str, Any]], targets: Mapping[str, Callable[..., Any]]
+) -> dict[str, dict[str, inspect.Parameter]]:
     """
     Check every parameter that reaches the model, before anything is built.
 
-    :param algorithm: the ``algorithm`` node
-    :raises UserError: for a parameter that the constructor does not have, or out of range
+    :param nodes: of the parameters, by config key
+    :param targets: what each node's ``_target_`` names
+    :return: the arguments that each target accepts
+    :raises UserError: for a parameter that a constructor does not have, or out of range
     """
-    for key, node in model_nodes(algorithm).items():
-        known = tunables(target_of(node))
+    for key, node in nodes.items():
+        known = tunables(targets[key])
         for name, value in node.items():
             if name in _HYDRA_KEYS:
                 continue
@@ -177,6 +148,7 @@ def check_parameters(algorithm: Mapping[str, Any]) -> None:
                 raise unknown_name(f"parameter {key}.{name}", str(name), known)
             _check_type(f"{key}.{name}", known[name], value)
             _check_range(f"{key}.{name}", str(name), value)
+    return {key: arguments_of(target) for key, target in targets.items()}
 
 
 def _check_type(key: str, parameter: Parameter, value: Any) -> None:
@@ -198,24 +170,6 @@ def _check_range(key: str, name: str, value: Any) -> None:
     holds, wanted = _RANGES[name]
     if not holds(value):
         raise UserError(f"{key} must be {wanted}, got {value}")
-
-
-def check_unused_overrides(algorithm: Mapping[str, Any], overrides: Iterable[str]) -> None:
-    """
-    Refuse overrides of learners that no layer uses: they would do nothing.
-
-    :param algorithm: the ``algorithm`` node
-    :param overrides: as on the command line
-    :raises UserError: naming the learners in use
-    """
-    in_use = selected_learners(algorithm)
-    for override in overrides:
-        match = re.match(r"\+*algorithm\.learners\.(\w+)", override)
-        if match and match[1] not in in_use:
-            raise UserError(
-                f"{override} changes a learner that no layer uses; "
-                f"algorithm.layer_classes is [{', '.join(in_use)}]"
-            )
 
 
 if __name__ == "__main__":

@@ -51,11 +51,12 @@ def hydra_main(
 
 def train(output_dir: Path, *overrides: str) -> RunResult:
     """Train in this process."""
-    from experiment.run.run import make_run
+    from experiment.cli.context import context_of_hydra
+    from experiment.run.run import train_run
 
     output_dir.mkdir(parents=True, exist_ok=True)
     with hydra_main(list(overrides), output_dir) as cfg:
-        return make_run(cfg)
+        return train_run(cfg, context_of_hydra())
 
 
 def command(

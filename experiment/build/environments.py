@@ -22,10 +22,10 @@ from envs.ownership import OwnResults
 from envs.remote_errors import RaisesErrors, SendsErrors
 from envs.success import SuccessInfo
 from envs.translated_spaces import translated
+from interface.algorithm import AlgorithmSpec
 from interface.errors import UserError, told
 from interface.instantiation import instantiate
 from interface.moved import where_it_went
-from interface.parameters import model_nodes
 from util.parent import end_with_parent
 from util.signals import ignore_signals
 
@@ -152,13 +152,12 @@ def normalized(cfg: DictConfig, venv: VecEnv) -> VecEnv:
     """
     if not (cfg.normalize.observation or cfg.normalize.reward):
         return venv
+    parts = AlgorithmSpec.of(cfg.algorithm).parts
     return VecNormalize(
         venv,
         norm_obs=cfg.normalize.observation,
         norm_reward=cfg.normalize.reward,
         clip_obs=cfg.normalize.clip_observation,
         clip_reward=cfg.normalize.clip_reward,
-        gamma=next(
-            node["gamma"] for node in model_nodes(cfg.algorithm).values() if "gamma" in node
-        ),
+        gamma=next(part.node["gamma"] for part in parts if "gamma" in part.node),
     )

@@ -7,8 +7,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from interface.algorithm import AlgorithmSpec
 from interface.errors import UserError
-from interface.parameters import model_nodes
 from util.slots import available_cpus
 
 # More threads do not help networks of the usual size.
@@ -39,7 +39,7 @@ def available_cores() -> int:
     return n_cores if given is None else min(n_cores, int(given))
 
 
-def resources_of(cfg: DictConfig, n_cores: int, *, can_overlap: bool) -> Resources:
+def resources_of(cfg: DictConfig, spec: AlgorithmSpec, n_cores: int) -> Resources:
     """
     Decide what ``auto`` means here.
 
@@ -48,26 +48,26 @@ def resources_of(cfg: DictConfig, n_cores: int, *, can_overlap: bool) -> Resourc
     a thread and an environment on one core would wait for each other.
 
     :param cfg: the main config
+    :param spec: of its algorithm
     :param n_cores: of this machine
-    :param can_overlap: whether the algorithm can
     :raises UserError: if overlap is wanted and impossible
     """
+    can_overlap = spec.offers("overlap") and not cfg.env.exclusive
     share = max(1, n_cores // cfg.n_parallel_runs)
     if cfg.overlap is True and not can_overlap:
         raise UserError(f"overlap=true has no effect on {cfg.algorithm_name}")
     n_threads = cfg.n_threads
     if n_threads == "auto":
         spared = 1 if cfg.overlap is True or (share > 2 and can_overlap) else 0
-        n_threads = min(share - spared, _MOST_THREADS) if _has_large_products(cfg) else 1
+        n_threads = min(share - spared, _MOST_THREADS) if _has_large_products(cfg, spec) else 1
     overlap = share > n_threads and can_overlap if cfg.overlap == "auto" else cfg.overlap
     return Resources(max(1, n_threads), overlap)
 
 
-def _has_large_products(cfg: DictConfig) -> bool:
-    learner = list(model_nodes(cfg.algorithm).values())[-1]
+def _has_large_products(cfg: DictConfig, spec: AlgorithmSpec) -> bool:
     net_arch = OmegaConf.to_container(OmegaConf.create({"sizes": cfg.policy.net_arch}))
     width = max([int(size) for size in re.findall(r"\d+", str(net_arch))] or [_USUAL_WIDTH])
-    return bool(learner.get("batch_size", 0) * width**2 >= _LARGE_PRODUCT)
+    return bool(spec.learner.node.get("batch_size", 0) * width**2 >= _LARGE_PRODUCT)
 
 
 def resolved(cfg: DictConfig, resources: Resources) -> DictConfig:

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from hydra.types import RunMode
 
 from experiment.cli.composition_errors import explain
 from experiment.cli.predecessor import todays_spelling
@@ -19,6 +17,7 @@ from interface.errors import UserError, unknown_name
 from interface.passwords import refuse_password
 from interface.resolvers import REPOSITORY, quoted
 from interface.result import INTERRUPTED_EXIT, RunResult, Status
+from interface.run_context import RunContext
 
 CONF = REPOSITORY / "conf"
 
@@ -145,15 +144,16 @@ def user_errors_end_the_command() -> Iterator[None]:
         _leave(str(error))
 
 
-def end_single_run(run: Callable[[], RunResult]) -> RunResult:
+def end_single_run(context: RunContext, run: Callable[[], RunResult]) -> RunResult:
     """
     Turn the end of a single run into the command's exit code; in a search, leave it to the search.
 
     Exit codes: 0 done, 2 wrong input, 3 diverged, 130 interrupted.
 
+    :param context: how the run was started
     :param run: trains
     """
-    if HydraConfig.get().mode != RunMode.RUN:
+    if context.is_search:
         return run()
     with user_errors_end_the_command():
         result = run()

@@ -4,6 +4,7 @@ import hydra
 from omegaconf import DictConfig
 
 from experiment.cli.command_line import CONF, run_command, user_errors_end_the_command
+from experiment.cli.context import context_of_hydra
 
 
 @hydra.main(config_path=str(CONF), config_name="evaluate")
@@ -12,7 +13,7 @@ def evaluate(cfg: DictConfig) -> None:
     from experiment.final_test.final_test import run_test
 
     with user_errors_end_the_command():
-        run_test(cfg)
+        run_test(cfg, context_of_hydra().choices.get("algorithm"))
 
 
 def main() -> None:

@@ -5,7 +5,8 @@ from hydra.utils import UNSAFE_DISABLE_EXECUTION_CHECKS
 from omegaconf import DictConfig
 
 from experiment.cli.command_line import CONF, end_single_run, run_command
-from experiment.run.interrupts import end_at_once_on_signals
+from experiment.cli.context import context_of_hydra
+from experiment.cli.early_signals import end_at_once_on_signals
 from interface.result import RunResult
 
 
@@ -17,9 +18,10 @@ from interface.result import RunResult
 )
 def train(cfg: DictConfig) -> RunResult:
     """Make one run; torch and SB3 are imported only now, so that ``--help`` is quick."""
-    from experiment.run.run import make_run
+    from experiment.run.run import train_run
 
-    return end_single_run(lambda: make_run(cfg))
+    context = context_of_hydra()
+    return end_single_run(context, lambda: train_run(cfg, context))
 
 
 def main() -> None:

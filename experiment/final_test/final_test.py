@@ -39,18 +39,19 @@ class Tested:
     clipped_share: float | None
 
 
-def run_test(cfg: DictConfig) -> None:
+def run_test(cfg: DictConfig, algorithm: str | None = None) -> None:
     """
     Test an agent, print the result and keep it beside the agent.
 
     :param cfg: of ``conf/evaluate.yaml``
+    :param algorithm: of which ``run=best`` is asked for, None: any
     :raises UserError: if there is no such agent, or it cannot do what is asked
     """
     if cfg.n_episodes < 1:
         raise UserError(f"n_episodes must be at least 1, got {cfg.n_episodes}")
     import_packages(cfg.imports)
-    file = find_agent(cfg, cfg.run)
-    other_file = None if cfg.compare is None else find_agent(cfg, cfg.compare)
+    file = find_agent(cfg, cfg.run, algorithm)
+    other_file = None if cfg.compare is None else find_agent(cfg, cfg.compare, algorithm)
     if other_file is not None and other_file.cfg.env.id != file.cfg.env.id:
         raise UserError(
             f"an agent for {file.cfg.env.id} cannot be compared with one on {other_file.cfg.env.id}"

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import hydra.utils
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
@@ -107,18 +106,21 @@ def exported_file(path: Path, of: AgentFile) -> AgentFile:
     return OfSb3(path, of.cfg)
 
 
-def find_agent(cfg: DictConfig, reference: str) -> AgentFile:
+def find_agent(cfg: DictConfig, reference: str, algorithm: str | None = None) -> AgentFile:
     """
     Find an agent.
 
     :param cfg: of ``conf/evaluate.yaml``
     :param reference: a run, or an SB3 file ending in .zip
+    :param algorithm: of which ``best`` is asked for, None: any
     :raises UserError: if there is none
     """
     if cfg.checkpoint not in CHECKPOINTS:
         raise unknown_name("checkpoint", cfg.checkpoint, CHECKPOINTS)
     is_file = reference.endswith(".zip")
-    path = Path(reference) if is_file else _run_of(cfg, reference) / f"{cfg.checkpoint}.zip"
+    path = (
+        Path(reference) if is_file else _run_of(cfg, reference, algorithm) / f"{cfg.checkpoint}.zip"
+    )
     if not path.is_file():
         raise UserError(f"there is no {'file' if is_file else 'checkpoint'} {path}")
     warn_of_foreign_code(path, Path(cfg.data_dir), trusted=cfg.trust)
@@ -132,14 +134,14 @@ def find_agent(cfg: DictConfig, reference: str) -> AgentFile:
     return OfSb3(path, OmegaConf.create({"env": env, "imports": [], "render": cfg.render}))
 
 
-def _run_of(cfg: DictConfig, reference: str) -> Path:
+def _run_of(cfg: DictConfig, reference: str, algorithm: str | None) -> Path:
     """Find a run; ``best`` is asked for with ``env=`` and perhaps ``algorithm=``."""
     data_dir = Path(cfg.data_dir)
     if reference != "best":
         return find_run(reference, data_dir)
     if cfg.get("env") is None:
         raise UserError("run=best needs env=..., because scores of environments do not compare")
-    return best_run(cfg.env.id, HydraConfig.get().runtime.choices.get("algorithm"), data_dir)
+    return best_run(cfg.env.id, algorithm, data_dir)
 
 
 def _config_of(run_dir: Path, cfg: DictConfig) -> DictConfig:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from experiment.launching.launched_run import (
@@ -161,14 +160,14 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
-def run_one(cfg: DictConfig) -> int:
+def run_one(cfg: DictConfig, folder: Path) -> int:
     """
     Do one of the runs.
 
     :param cfg: of ``conf/launch.yaml``, with ``index``
+    :param folder: of the run
     :return: exit code of the command
     """
-    folder = Path(HydraConfig.get().runtime.output_dir)
     return run_in_folder(commands_of(cfg)[cfg.index], folder)
 
 

@@ -11,10 +11,9 @@ from omegaconf import DictConfig
 from experiment.build.environments import make_env
 from experiment.regression.rows import training
 from experiment.regression.settings import FunctionSettings
+from interface.algorithm import AlgorithmSpec
 from interface.errors import UserError
-from interface.instantiation import target_of
-from interface.needs import Needs, misfit, needs_of
-from interface.parameters import model_nodes
+from interface.needs import Needs, misfit
 from interface.resolvers import REPOSITORY, register_resolvers
 
 CONF = REPOSITORY / "conf"
@@ -65,7 +64,7 @@ def _variants(settings: FunctionSettings) -> dict[str, list[str]]:
 
 def _needs(choice: list[str]) -> list[Needs]:
     cfg = compose("main", overrides=["preset=none", *choice])
-    return [needs_of(target_of(node)) for node in model_nodes(cfg.algorithm).values()]
+    return [part.needs for part in AlgorithmSpec.of(cfg.algorithm).parts]
 
 
 def _spaces(env: str) -> tuple[spaces.Space, spaces.Space]:

@@ -16,11 +16,10 @@ from omegaconf import DictConfig
 from envs.finite_check import NonFiniteEnvironmentError
 from envs.success import SUCCESS_KEY
 from experiment.run.columns import columns_of
+from interface.algorithm import AlgorithmSpec
 from interface.errors import UserError, told
-from interface.instantiation import target_of
 from interface.metrics import SUCCESS_KEYS
-from interface.needs import Needs, misfit, needs_of, unreadable
-from interface.parameters import model_nodes
+from interface.needs import misfit, unreadable
 from interface.resolvers import REPOSITORY
 
 log = logging.getLogger(__name__)
@@ -32,16 +31,17 @@ _STEPS_OF_REWARDS = 50
 _MOST_STEPS = 1000
 
 
-def check_fit(cfg: DictConfig, env: gym.Env) -> None:
+def check_fit(cfg: DictConfig, spec: AlgorithmSpec, env: gym.Env) -> None:
     """
     Check that algorithm and environment belong together.
 
     :param cfg: the main config
+    :param spec: of its algorithm
     :param env: one environment, fresh; an episode of it is begun
     :raises UserError: naming what is missing and what would fit
     """
-    _check_spaces(cfg, env)
-    rewards_goals = any(needed.rewards_goals for needed in _needed(cfg.algorithm))
+    _check_spaces(cfg, spec, env)
+    rewards_goals = any(part.needs.rewards_goals for part in spec.parts)
     wants_success = [f"{key}={name}" for key, name in columns_of(cfg) if name in SUCCESS_KEYS]
     if env.has_wrapper_attr("action_note"):
         log.info("%s: %s", cfg.env.id, env.get_wrapper_attr("action_note"))
@@ -59,19 +59,16 @@ def check_fit(cfg: DictConfig, env: gym.Env) -> None:
             )
 
 
-def _needed(algorithm: DictConfig) -> list[Needs]:
-    return [needs_of(target_of(node)) for node in model_nodes(algorithm).values()]
-
-
-def _check_spaces(cfg: DictConfig, env: gym.Env) -> None:
+def _check_spaces(cfg: DictConfig, spec: AlgorithmSpec, env: gym.Env) -> None:
     for what, space in (("observation", env.observation_space), ("action", env.action_space)):
         reason = unreadable(space, what)
         if reason is not None:
             raise UserError(f"{cfg.env.id} has {reason}, which no algorithm here can read")
-    for key, node in model_nodes(cfg.algorithm).items():
-        lacks = misfit(needs_of(target_of(node)), env.observation_space, env.action_space)
+    for part in spec.parts:
+        lacks = misfit(part.needs, env.observation_space, env.action_space)
         if lacks is not None:
-            name = cfg.algorithm_name if key == "algorithm" else key.rpartition(".")[2]
+            is_whole = part.key == "algorithm"
+            name = cfg.algorithm_name if is_whole else part.key.rpartition(".")[2]
             raise UserError(f"{name} needs {lacks} from {cfg.env.id}{_what_fits(env)}")
 
 
@@ -81,8 +78,9 @@ def _what_fits(env: gym.Env) -> str:
         return ""
     fitting = []
     for path in sorted((REPOSITORY / "conf" / "algorithm").glob("*.yaml")):
-        needed = _needed(compose("main", overrides=[f"algorithm={path.stem}"]).algorithm)
-        if not any(misfit(need, env.observation_space, env.action_space) for need in needed):
+        spec = AlgorithmSpec.of(compose("main", overrides=[f"algorithm={path.stem}"]).algorithm)
+        lacks = (misfit(part.needs, env.observation_space, env.action_space) for part in spec.parts)
+        if not any(lacks):
             fitting.append(path.stem)
     if not fitting:
         return "; no algorithm here fits"

@@ -7,7 +7,6 @@ import shlex
 from pathlib import Path
 
 import torch as th
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from stable_baselines3.common.base_class import BaseAlgorithm
 
@@ -18,6 +17,7 @@ from interface.abilities import ChoosesUpdate
 from interface.metrics import EVAL_RETURN, EVAL_SUCCESS_RATE
 from interface.resolvers import REPOSITORY
 from interface.result import RunResult, Status
+from interface.run_context import RunContext
 from util.atomic_write import atomic_write_text
 
 log = logging.getLogger(__name__)
@@ -25,12 +25,12 @@ log = logging.getLogger(__name__)
 PRESETS = REPOSITORY / "conf" / "preset"
 
 
-def log_start(cfg: DictConfig, run_dir: Path, model: BaseAlgorithm) -> None:
+def log_start(cfg: DictConfig, context: RunContext, model: BaseAlgorithm) -> None:
     """
     Say what starts.
 
     :param cfg: the main config
-    :param run_dir: folder of the run
+    :param context: how the run was started
     :param model: to train
     """
     step = model.num_timesteps
@@ -40,18 +40,18 @@ def log_start(cfg: DictConfig, run_dir: Path, model: BaseAlgorithm) -> None:
         cfg.env.id,
         cfg.seed,
         cfg.n_epochs * cfg.eval_after_n_steps,
-        _preset_in_use() or "none",
+        _preset_in_use(context) or "none",
         f", going on at step {step}" if step else "",
     )
     used = model.update_used if isinstance(model, ChoosesUpdate) else "sb3"
     overlap = "beside" if cfg.overlap else "between"
     log.info("updates: %s, %d threads, %s environment steps", used, cfg.n_threads, overlap)
-    log.info("%s%s", SAID_DIRECTORY, shown(run_dir))
+    log.info("%s%s", SAID_DIRECTORY, shown(context.run_dir))
 
 
-def _preset_in_use() -> str | None:
+def _preset_in_use(context: RunContext) -> str | None:
     """Name the preset, if it exists: the default one is optional."""
-    name = HydraConfig.get().runtime.choices.get("preset")
+    name = context.choices.get("preset")
     if name is None or not (name.endswith(".yaml") or (PRESETS / f"{name}.yaml").exists()):
         return None
     return str(name)

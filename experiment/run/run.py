@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch as th
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import set_random_seed
@@ -16,7 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from envs.episode_seeds import evaluation_seeds, training_seeds
 from experiment.build.environments import import_packages, make_env, make_vec_env, normalized
-from experiment.build.model import learner_of, make_model
+from experiment.build.model import make_model
 from experiment.build.resources import available_cores, resolved, resources_of
 from experiment.build.shared_env import make_shared_env
 from experiment.evaluation.evaluation import EvaluationEnv, make_evaluation_env
@@ -46,42 +44,44 @@ from experiment.run_folder.pending_metrics import put_back
 from experiment.run_folder.run_directory import NO_MONITOR, discarded_if_refused, write_config
 from experiment.tracking import Tracker
 from interface.abilities import RewardsGoals
+from interface.algorithm import AlgorithmSpec
 from interface.config import check_ranges
 from interface.errors import UserError
 from interface.instantiation import instantiate
 from interface.objective import Budget, criteria
-from interface.parameters import arguments_of, check_parameters, check_unused_overrides
 from interface.result import RunResult, Status
+from interface.run_context import RunContext
 from interface.run_files import LAST
 from interface.run_monitor import RunLostError, RunMonitor
 
 log = logging.getLogger(__name__)
 
 
-def make_run(cfg: DictConfig) -> RunResult:
+def train_run(cfg: DictConfig, context: RunContext) -> RunResult:
     """
     Train one agent.
 
     :param cfg: the main config, composed; it is not changed
+    :param context: how the run was started
     :return: how the run ended, and its score; a diverged or interrupted run returns, too
     :raises UserError: for wrong input, before anything is tracked or saved
     """
     start = time.monotonic()
-    run_dir = Path(HydraConfig.get().runtime.output_dir)
+    run_dir = context.run_dir
     by_study = cfg.run_monitor["_target_"] != NO_MONITOR
     with (
         caught_interrupts() as interrupts,
         owned(run_dir, by_study=by_study),
         discarded_if_refused(run_dir),
     ):
-        check_config(cfg)
-        cfg = with_resources(cfg)
+        spec = check_config(cfg, context)
+        cfg = resolved(cfg, resources_of(cfg, spec, available_cores()))
         monitor: RunMonitor = instantiate(cfg.run_monitor)
-        with closing(build_parts(cfg)) as parts:
+        with closing(build_parts(cfg, spec)) as parts:
             check_columns(cfg, parts.model)
             tracker: Tracker = instantiate(cfg.tracking)
             try:
-                result = _train_tracked(cfg, run_dir, parts, tracker, monitor, interrupts, start)
+                result = _train_tracked(cfg, context, parts, tracker, monitor, interrupts, start)
             except RunLostError:
                 return _lost(parts)
             log_summary(cfg, run_dir, result, parts.history, tracker, time.monotonic() - start)
@@ -90,7 +90,7 @@ def make_run(cfg: DictConfig) -> RunResult:
 
 def _train_tracked(
     cfg: DictConfig,
-    run_dir: Path,
+    context: RunContext,
     parts: "Parts",
     tracker: Tracker,
     monitor: RunMonitor,
@@ -98,17 +98,18 @@ def _train_tracked(
     start: float,
 ) -> RunResult:
     """Train, keep the result, and tell the tracker how the run ended."""
+    run_dir = context.run_dir
     monitor.check_ours()
     if cfg.restore is None:
-        write_config(cfg, run_dir)  # no store may know of a run that nobody could find
-    with tracked(tracker, monitor, cfg, run_dir, parts.model) as end:
+        write_config(cfg, context)  # no store may know of a run that nobody could find
+    with tracked(tracker, monitor, cfg, context, parts.model) as end:
         if cfg.restore is not None:
-            write_config(cfg, run_dir)
+            write_config(cfg, context)
             go_back(run_dir, parts.model, parts.history, best_epoch(parts.history))
         for epoch in parts.history.epochs:
             monitor.recall(epoch.values)
-        log_start(cfg, run_dir, parts.model)
-        status = train(cfg, run_dir, parts, tracker, monitor, interrupts)
+        log_start(cfg, context, parts.model)
+        status = train(cfg, context, parts, tracker, monitor, interrupts)
         result = RunResult(
             scores=scores(cfg, parts.history, status),
             status=status,
@@ -128,35 +129,26 @@ def _lost(parts: "Parts") -> RunResult:
     return RunResult((WORST_SCORE,), Status.INTERRUPTED, n_epochs, n_steps)
 
 
-def check_config(cfg: DictConfig) -> None:
+def check_config(cfg: DictConfig, context: RunContext) -> AlgorithmSpec:
     """
     Check everything that can be checked without building anything.
 
     :param cfg: the main config
+    :param context: how the run was started
+    :return: of the algorithm
     :raises UserError: naming what is wrong and what would be right
     """
     import_packages(cfg.imports)
     check_ranges(cfg)
     check_mode(cfg)
     criteria(cfg)
-    check_parameters(cfg.algorithm)
-    check_unused_overrides(cfg.algorithm, HydraConfig.get().overrides.task)
+    spec = AlgorithmSpec.of(cfg.algorithm)
+    spec.check_overrides(context.overrides)
     try:
         th.device("cpu" if cfg.device == "auto" else cfg.device)
     except RuntimeError as error:
         raise UserError(f"device={cfg.device} is no device of torch: {error}") from error
-
-
-def with_resources(cfg: DictConfig) -> DictConfig:
-    """
-    Copy a config with ``auto`` replaced by what it means on this machine.
-
-    :param cfg: the main config
-    :raises UserError: if something is wanted that the algorithm cannot
-    """
-    can_overlap = "overlap" in arguments_of(learner_of(cfg)) and not cfg.env.exclusive
-    resources = resources_of(cfg, available_cores(), can_overlap=can_overlap)
-    return resolved(cfg, resources)
+    return spec
 
 
 @dataclass
@@ -181,18 +173,19 @@ class Parts:
         self.test_env.close()
 
 
-def build_parts(cfg: DictConfig) -> Parts:
+def build_parts(cfg: DictConfig, spec: AlgorithmSpec) -> Parts:
     """
     Build environments and model, new ones or those of the run to restore.
 
     :param cfg: the main config
+    :param spec: of its algorithm
     :raises UserError: if they do not fit together, or the checkpoint does not fit them
     """
     th.set_num_threads(cfg.n_threads)
     set_random_seed(cfg.seed)
     shared = make_shared_env(cfg) if cfg.env.exclusive else None
     probe = make_env(cfg.env, training_seeds(cfg.seed)) if shared is None else shared
-    check_fit(cfg, probe)
+    check_fit(cfg, spec, probe)
     if shared is None:
         probe.close()
     else:
@@ -206,7 +199,10 @@ def build_parts(cfg: DictConfig) -> Parts:
     goals = evaluation_seeds(cfg.n_test_rollouts, cfg.test_goals)
     test_env = make_evaluation_env(cfg, goals, shared=shared)
     restored = cfg.restore is not None and has_checkpoint(Path(cfg.restore))
-    model = restore_model(cfg, venv) if restored else make_model(cfg, normalized(cfg, venv))
+    if restored:
+        model = restore_model(cfg, spec, venv)
+    else:
+        model = make_model(cfg, spec, normalized(cfg, venv))
     if isinstance(model, RewardsGoals) and test_env.recorder.has_wrapper_attr("compute_reward"):
         model.set_reward_function(test_env.recorder.get_wrapper_attr("compute_reward"))
     step = model.num_timesteps
@@ -214,26 +210,26 @@ def build_parts(cfg: DictConfig) -> Parts:
     return Parts(model, test_env, history)
 
 
-def restore_model(cfg: DictConfig, venv: VecEnv) -> BaseAlgorithm:
+def restore_model(cfg: DictConfig, spec: AlgorithmSpec, venv: VecEnv) -> BaseAlgorithm:
     """
     Load the model of a run that goes on.
 
     :param cfg: the main config; ``restore`` is the run's folder
+    :param spec: of its algorithm
     :param venv: fresh training environments
     """
     path = Path(cfg.restore) / LAST
     for index, next_episode in enumerate(read_meta(path).next_episodes):
         running = max(0, next_episode - 1)
         venv.env_method("set_wrapper_attr", "next_episode", running, indices=index)
-    accepted = arguments_of(learner_of(cfg))
-    arguments = {"overlap": cfg.overlap} if "overlap" in accepted else {}
+    arguments = {"overlap": cfg.overlap} if spec.offers("overlap") else {}
     env = load_normalization(path, venv)
     return load_model(path, env, cfg.device, resume=True, **arguments)
 
 
 def train(
     cfg: DictConfig,
-    run_dir: Path,
+    context: RunContext,
     parts: Parts,
     tracker: Tracker,
     monitor: RunMonitor,
@@ -243,19 +239,19 @@ def train(
     Train until the budget is used up, or there is a reason to stop.
 
     :param cfg: the main config
-    :param run_dir: folder of the run
+    :param context: how the run was started
     :param parts: of the run
     :param tracker: of the run
     :param monitor: of a search
     :param interrupts: signals received
     :return: why training ended
     """
-    model = parts.model
+    model, run_dir = parts.model, context.run_dir
     first_step = model.num_timesteps
     total_steps = Budget.from_config(cfg).n_steps
     output = TrackerOutput(tracker)
     set_logger(cfg, run_dir, model, output, monitor)
-    progress = RunProgress(total_steps, first_step, cfg.n_epochs, visible=_is_alone())
+    progress = RunProgress(total_steps, first_step, cfg.n_epochs, visible=not context.is_search)
     end_epoch = EpochEnd(
         cfg=cfg,
         run_dir=run_dir,
@@ -301,10 +297,6 @@ def set_logger(
     model.set_logger(make_logger(run_dir, output, ask, tensorboard=cfg.tensorboard, step=step))
     if step > 0:
         put_back(model.logger, read_pending(Path(cfg.restore) / LAST))
-
-
-def _is_alone() -> bool:
-    return HydraConfig.get().mode != RunMode.MULTIRUN
 
 
 def learn(model: BaseAlgorithm, n_steps: int, callback: EpochCallback, log_interval: int) -> Status:

@@ -9,8 +9,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 from stable_baselines3.common.base_class import BaseAlgorithm
 
@@ -32,6 +30,7 @@ from experiment.run_folder.run_directory import (
 from experiment.tracking import Tracker
 from interface.abilities import ChoosesUpdate
 from interface.result import Status
+from interface.run_context import RunContext
 from interface.run_files import CONFIG
 from interface.run_monitor import RunLostError, RunMonitor
 from util.atomic_write import atomic_write_text
@@ -56,7 +55,7 @@ def tracked(
     tracker: Tracker,
     monitor: RunMonitor,
     cfg: DictConfig,
-    run_dir: Path,
+    context: RunContext,
     model: BaseAlgorithm,
 ) -> Iterator[End]:
     """
@@ -65,13 +64,14 @@ def tracked(
     :param tracker: of the run
     :param monitor: of a search
     :param cfg: the main config
-    :param run_dir: folder of the run
+    :param context: how the run was started
     :param model: to train
     """
+    run_dir = context.run_dir
     provenance = code_version() | package_versions() | machine(model.device.type)
-    tags = _tags(cfg, run_dir, model) | provenance | _changes(cfg, run_dir)
+    tags = _tags(cfg, context, model) | provenance | _changes(cfg, run_dir)
     name, step = _run_name(cfg, run_dir), model.num_timesteps
-    tracker.start(run_dir, name, config_params(cfg), tags, step, _sweep_dir())
+    tracker.start(run_dir, name, config_params(cfg), tags, step, context.sweep_dir)
     atomic_write_text(run_dir / PROVENANCE, json.dumps(provenance, indent=2) + "\n")
     if write_source_snapshot(run_dir / _SOURCE):
         tracker.log_artifact(run_dir / _SOURCE)
@@ -99,14 +99,14 @@ def _keep_traceback(tracker: Tracker, run_dir: Path) -> None:
         tracker.log_artifact(run_dir / _TRACEBACK)
 
 
-def _tags(cfg: DictConfig, run_dir: Path, model: BaseAlgorithm) -> dict[str, str]:
+def _tags(cfg: DictConfig, context: RunContext, model: BaseAlgorithm) -> dict[str, str]:
     """Tell what a run is, for the lists of runs."""
     tags = {
         "env": cfg.env.id,
         "algorithm": cfg.algorithm_name,
         "seed": str(cfg.seed),
-        "run_dir": str(run_dir),
-        "mlflow.note.content": _note(cfg, run_dir),
+        "run_dir": str(context.run_dir),
+        "mlflow.note.content": _note(cfg, context),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": Path(sys.argv[0]).name,
     }
@@ -126,20 +126,15 @@ def _is_lost(monitor: RunMonitor, error: BaseException) -> bool:
     return False
 
 
-def _sweep_dir() -> Path | None:
-    """Find the folder of the search that the run belongs to."""
-    hydra_cfg = HydraConfig.get()
-    return Path(hydra_cfg.sweep.dir) if hydra_cfg.mode == RunMode.MULTIRUN else None
-
-
 def _run_name(cfg: DictConfig, run_dir: Path) -> str:
     """Name a run by algorithm, seed and what was changed: its folder's name without the date."""
     return f"{cfg.algorithm_name}-{run_dir.name.partition('-s')[2] or run_dir.name}"
 
 
-def _note(cfg: DictConfig, run_dir: Path) -> str:
+def _note(cfg: DictConfig, context: RunContext) -> str:
     """Write what MLflow shows first: what a run is, how to get it again, how to look at it."""
-    overrides = [text for text in HydraConfig.get().overrides.task if "tracking." not in text]
+    run_dir = context.run_dir
+    overrides = [text for text in context.overrides if "tracking." not in text]
     command = shlex.join(["python", "experiment/train.py", *overrides])
     return (
         f"**{cfg.algorithm_name} on {cfg.env.id}, seed {cfg.seed}**\n\n"

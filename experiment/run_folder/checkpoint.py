@@ -29,6 +29,7 @@ from experiment.run_folder.policy_export import folds_exactly, plain_agent, writ
 from experiment.run_folder.random_state import from_json, random_state, set_random_state, to_json
 from experiment.run_folder.schema import SCHEMA, check_schema
 from interface.abilities import ReadsInputs, Remembers, Resumable
+from interface.algorithm import AlgorithmSpec
 from interface.errors import UserError
 from interface.run_files import META
 from util.atomic_write import atomic_path
@@ -208,7 +209,7 @@ def load_agent(path: Path, cfg: DictConfig, venv: VecEnv, device: str) -> BaseAl
     weights = th.load(content, map_location=device, weights_only=True)
     merged = OmegaConf.merge(cfg, {"device": device})
     assert isinstance(merged, DictConfig)
-    model = make_model(merged, venv)
+    model = make_model(merged, AlgorithmSpec.of(merged.algorithm), venv)
     try:
         model.policy.load_state_dict(weights)
     except RuntimeError as error:

@@ -18,13 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from experiment.run_folder.schema import CONFIG_LINE, check_config_schema
 from experiment.run_folder.trust import warn_of_foreign_code
 from interface.errors import UserError
 from interface.resolvers import REPOSITORY, quoted
+from interface.run_context import RunContext
 from interface.run_files import CONFIG, LAST, META, RUN_ID
 from util.atomic_write import atomic_write_text
 
@@ -135,7 +135,7 @@ def load_config(run_dir: Path) -> DictConfig:
     return cfg
 
 
-def write_config(cfg: DictConfig, run_dir: Path) -> None:
+def write_config(cfg: DictConfig, context: RunContext) -> None:
     """
     Write the resolved config of a run, below the commands that started it.
 
@@ -143,13 +143,13 @@ def write_config(cfg: DictConfig, run_dir: Path) -> None:
     file says how to train all of the run in one piece.
 
     :param cfg: the main config
-    :param run_dir: folder of the run
+    :param context: how the run was started
     :raises UserError: if the folder holds a checkpoint of another configuration
     """
+    run_dir = context.run_dir
     path = run_dir / CONFIG
     goes_on = cfg.restore is not None
-    overrides = HydraConfig.get().overrides.task
-    command = [sys.argv[0], *overrides] if goes_on else sys.argv
+    command = [sys.argv[0], *context.overrides] if goes_on else sys.argv
     before = commands_of(run_dir) if goes_on else []
     this = " ".join(shlex.join(command).splitlines())
     header = "".join(f"# {text}\n" for text in [*before, this])

@@ -17,8 +17,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from interface.algorithm import selected_learners
 from interface.errors import UserError
-from interface.parameters import selected_learners
 from interface.resolvers import quoted
 
 _DISCOUNTS = re.compile(r"(^|\.)gamma$")

@@ -2,11 +2,12 @@
 How much of the house one has to know: ``python tests/benchmarks/house.py [REPOSITORY]``.
 
 Counts, for this repository or another checkout of it: files to open to read SAC and HAC, lines
-they lead to, our calls and changes of file per environment step, climbs to a higher layer while a
-config becomes a run, cycles, places that name a learner, and lengths.
+they lead to, our calls and changes of file per environment step, climbs to a higher layer among the
+calls that are given the config, until it is a run, cycles, places that name a learner, and lengths.
 """
 
 import ast
+import inspect
 import json
 import statistics
 import subprocess
@@ -15,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import FrameType
 
 LAYERS = {
     "util": 0,
@@ -160,30 +162,38 @@ class Steps:
     """
 
     def __init__(self, root: Path) -> None:
-        self._root, self._last = f"{root}/", ""
-        self.n_calls = self.n_switches = self.n_entries = 0
-        self.climbs: set[tuple[str, str]] = set()
+        self._root, self._last, self._last_with_config = f"{root}/", "", ""
+        self.n_calls = self.n_switches = self.n_climbs = self.n_entries = 0
         self.before_learn: tuple[int, int] | None = None
 
-    def __call__(self, frame, event: str, argument: object) -> None:
-        if event != "call":
+    def __call__(self, frame: FrameType, event: str, argument: object) -> None:
+        code = frame.f_code
+        if event != "call" or not code.co_flags & inspect.CO_OPTIMIZED:  # bodies of classes
             return
-        name, function = frame.f_code.co_filename, frame.f_code.co_name
-        if function == "learn" and self.before_learn is None:
-            self.before_learn = len(self.climbs), self.n_entries
-        if not name.startswith(self._root) or function == "<module>":
-            return
-        name = name.removeprefix(self._root)
-        layer = LAYERS.get(name.split("/")[0])
-        if layer is None:
+        if code.co_name == "learn" and self.before_learn is None:
+            self.before_learn = self.n_climbs, self.n_entries
+        name = code.co_filename.removeprefix(self._root)
+        if name == code.co_filename or name.split("/")[0] not in LAYERS:
             return
         self.n_calls += 1
         if name != self._last:
             self.n_switches += 1
-            if self._last and layer > LAYERS[self._last.split("/")[0]]:
-                self.climbs.add((self._last, name))
             self.n_entries += name == "interface/parameters.py"
         self._last = name
+        if self.before_learn is None and is_given_config(frame):
+            self._count_climb(name)
+
+    def _count_climb(self, name: str) -> None:
+        before, self._last_with_config = self._last_with_config, name
+        layers = [LAYERS[path.split("/")[0]] for path in (before or name, name)]
+        self.n_climbs += layers[1] > layers[0]
+
+
+def is_given_config(frame: FrameType) -> bool:
+    """Tell whether a function gets a config, or a node of it."""
+    code = frame.f_code
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return any(type(frame.f_locals.get(name)).__name__ == "DictConfig" for name in names)
 
 
 def profile(root: Path, n_steps: int, *overrides: str) -> dict[str, int]:

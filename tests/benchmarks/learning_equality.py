@@ -35,6 +35,7 @@ from envs.episode_seeds import evaluation_seeds, training_seeds
 from experiment.build.environments import make_vec_env
 from experiment.build.model import make_model
 from experiment.evaluation.evaluation import evaluate, make_evaluation_env, summarize
+from interface.algorithm import AlgorithmSpec
 from interface.instantiation import instantiate
 from interface.resolvers import REPOSITORY
 from util.rounding import at_least
@@ -143,13 +144,17 @@ def model_of_sb3(cfg: DictConfig, learner: str, venv: VecEnv) -> BaseAlgorithm:
     return learner_class(policy, venv, seed=cfg.seed, device="cpu", **arguments)
 
 
+def model_of(cfg: DictConfig, venv: VecEnv) -> BaseAlgorithm:
+    return make_model(cfg, AlgorithmSpec.of(cfg.algorithm), venv)
+
+
 def run(learner: str, env: str, library: str, seed: int) -> Run:
     start = time.monotonic()
     th.set_num_threads(1)
     cfg, task = config(learner, env, seed), TASKS[env]
     set_random_seed(seed)
     venv = make_vec_env(cfg.env, lambda index: training_seeds(seed, index), subprocesses=False)
-    model = make_model(cfg, venv) if library == "ours" else model_of_sb3(cfg, learner, venv)
+    model = model_of(cfg, venv) if library == "ours" else model_of_sb3(cfg, learner, venv)
     callback = UntilSolved(cfg, task)
     model.learn(task.most_steps, callback)
     return Run(

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
+from interface.algorithm import AlgorithmSpec
 from interface.config import check_ranges
 from interface.instantiation import target_of
-from interface.parameters import check_parameters, model_nodes, tunables
+from interface.parameters import tunables
 from tests.running import CONF, hydra_main
 
 
@@ -31,10 +32,10 @@ def test_each_algorithm_composes_with_each_env(algorithm: str, tmp_path: Path):
     for env in ENVS:
         with hydra_main([f"algorithm={algorithm}", f"env={env}"], tmp_path) as cfg:
             check_ranges(cfg)
-            check_parameters(cfg.algorithm)
+            AlgorithmSpec.of(cfg.algorithm)
             assert cfg.env.id == env
-    for node in model_nodes(cfg.algorithm).values():
-        check_complete(node)
+    for part in AlgorithmSpec.of(cfg.algorithm).parts:
+        check_complete(OmegaConf.create(dict(part.node)))
 
 
 @pytest.mark.parametrize("learner", LEARNERS)

@@ -31,7 +31,7 @@ def _zipped(name: str, content: bytes) -> bytes:
         f"uri: postgresql://me:{SECRET}@host".encode(),
         b64encode(f"a{SECRET}".encode()),
         b64encode(f"ab{SECRET}c".encode()),
-        gzip.compress(SECRET.encode()),
+        gzip.compress(SECRET.encode(), mtime=0),
         _zipped("source.zip", _zipped(".env", SECRET.encode())),
         _zipped(f"{SECRET}.txt", b""),
         _zipped("data", json.dumps({"x": b64encode(SECRET.encode()).decode()}).encode()),

@@ -35,8 +35,8 @@ from hydra_plugins.early_stop_tpe_sweeper._search_space import (
     values_in,
 )
 from hydra_plugins.early_stop_tpe_sweeper._settings import check_settings
+from interface.algorithm import AlgorithmSpec
 from interface.errors import UserError
-from interface.parameters import check_parameters
 from interface.result import RunResult, Status
 from tests.running import CONF
 
@@ -269,7 +269,7 @@ def test_every_search_space_fits_its_algorithm(name):
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(0))
         params = study.ask(space.distributions).params
         trial = compose("main", overrides=[*chosen, *space.overrides(params)])
-        check_parameters(trial.algorithm)
+        AlgorithmSpec.of(trial.algorithm)
         assert set(values_in(config, space)) <= set(space.distributions)
 
 

@@ -11,6 +11,7 @@ from envs.remote_errors import RemoteEnvironmentError
 from experiment.build.resources import Resources, resources_of
 from experiment.run import run
 from experiment.run_folder.metric_history import read_csv
+from interface.algorithm import AlgorithmSpec
 from interface.metrics import EVAL_KEYS, EVAL_SUCCESS_RATE
 from interface.result import Status
 from interface.run_monitor import NullMonitor, StopReason
@@ -99,12 +100,18 @@ def test_environments_stepped_together(subprocesses: bool, tmp_path: Path):
 
 
 def test_normalisation_is_saved_and_restored(tmp_path: Path):
-    overrides = [*TINY_HER, "normalize.observation=true", "normalize.reward=true"]
+    overrides = [
+        *TINY_HER,
+        "overlap=false",
+        "n_threads=1",
+        "normalize.observation=true",
+        "normalize.reward=true",
+    ]
     train(tmp_path, *overrides)
     from experiment.run_folder.checkpoint import load_normalization
 
     with hydra_main(overrides, tmp_path) as cfg:
-        parts = run.build_parts(run.with_resources(cfg))
+        parts = run.build_parts(cfg, AlgorithmSpec.of(cfg.algorithm))
         training_env = parts.model.get_env()
         assert isinstance(training_env, VecNormalize)
         loaded = load_normalization(tmp_path / "last.zip", training_env.venv)
@@ -206,7 +213,7 @@ def test_nan_ends_a_run_as_diverged(where: str, tmp_path: Path, monkeypatch):
 )
 def test_which_cores_a_run_uses(changes, n_cores, n_threads, overlap, tmp_path: Path):
     with hydra_main(["env=PointReach-v0", *changes], tmp_path) as cfg:
-        got = resources_of(cfg, n_cores, can_overlap=True)
+        got = resources_of(cfg, AlgorithmSpec.of(cfg.algorithm), n_cores)
     assert got == Resources(n_threads, overlap)
 
 

@@ -13,6 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from experiment.cli.context import context_of_hydra
 from experiment.run.provenance import config_params
 from experiment.run_folder.metric_history import read_csv
 from experiment.tracking import MlflowTracker
@@ -141,7 +142,7 @@ def test_a_store_that_vanishes_is_told_once_and_filled_later(
     with hydra_main(overrides, run_dir) as cfg:
         from experiment.run_folder.run_directory import write_config
 
-        write_config(cfg, run_dir)
+        write_config(cfg, context_of_hydra())
     tracker = make_tracker(tmp_path, close_timeout_seconds=1.0)
     tracker.start(run_dir, "name", {"a": "1"}, {}, step=0)
     time.sleep(0.5)
