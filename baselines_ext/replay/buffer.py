@@ -146,17 +146,28 @@ class EpisodeReplayBuffer(Sb3Arrays, ReplayBuffer):  # type: ignore[override]
         :param infos: say whether an end was a truncation
         """
         before, after = by_field(obs), by_field(next_obs)
-        for env in range(self.n_envs):
-            if not self.store.in_episode(env):
-                self.store.begin(env, {key: value[env] for key, value in before.items()})
-            truncated = self.handle_timeout_termination and infos[env].get("TimeLimit.truncated")
-            transition = {
-                ACTION: action[env],
-                REWARD: reward[env],
-                TERMINATED: bool(done[env]) and not truncated,
-            }
-            following = {key: value[env] for key, value in after.items()}
-            self.store.append(env, transition, following, over=bool(done[env]))
+        for env in self.store.between_episodes():
+            self.store.begin(env, {key: value[env] for key, value in before.items()})
+        over = np.asarray(done, bool)
+        transitions = {
+            ACTION: action,
+            REWARD: reward,
+            TERMINATED: over & ~self._cut_off(over, infos),
+        }
+        if self.n_envs == 1:  # plain numbers are faster than arrays of one
+            transition = {key: value[0] for key, value in transitions.items()}
+            following = {key: value[0] for key, value in after.items()}
+            self.store.append(0, transition, following, over=bool(over[0]))
+        else:
+            self.store.append_all(transitions, after, over)
+
+    def _cut_off(self, over: np.ndarray, infos: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """Tell which episodes ended by a limit of time alone."""
+        cut_off = np.zeros(len(over), bool)
+        if self.handle_timeout_termination and over.any():
+            for env in np.flatnonzero(over):
+                cut_off[env] = bool(infos[int(env)].get("TimeLimit.truncated"))
+        return cut_off
 
     def sample_batch(self, batch_size: int, env: VecNormalize | None = None) -> Batch:
         """

@@ -10,21 +10,20 @@ float64 where whole numbers are larger than float32 holds, else of float32.
 Sampling lives in ``sampling``: plain functions of a store, rows and a random generator.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import psutil
 
 from baselines_ext.replay.fields import ACTION, REWARD, TERMINATED, Field, by_field
+from baselines_ext.replay.packing import packed, unpack
 
 Rows = np.ndarray
 """Row numbers, (B,) int64."""
 
 _NO_EPISODE = -1
 _MOST_IN_FLOAT64 = 2**53
-_ROW_ARRAYS = ("matrix", "has_action", "_episode")
-_EPISODE_ARRAYS = ("_first", "_last")
 
 
 class ReplayStore:
@@ -180,6 +179,30 @@ class ReplayStore:
         self._write(row, next_observation)
         self._in_episode[env] = not over
 
+    def append_all(
+        self,
+        transitions: Mapping[str, np.ndarray],
+        next_observations: Mapping[str, np.ndarray],
+        over: np.ndarray,
+    ) -> None:
+        """
+        Do for all environments what ``append`` does for one.
+
+        :param transitions: all fields of a transition, by name: (n_envs, ...)
+        :param next_observations: by field name, (n_envs, ...)
+        :param over: bool, (n_envs,)
+        """
+        here = self._head.copy()
+        self._write_all(here, transitions)
+        self.has_action[here] = True
+        self.n_transitions += self.n_envs
+        numbers = self._episode[here]
+        rows = self._advance_all()
+        self._episode[rows] = numbers
+        self._last[numbers] = rows
+        self._write_all(rows, next_observations)
+        np.logical_not(over, out=self._in_episode)
+
     def in_episode(self, env: int) -> bool:
         """
         Tell whether an environment's episode goes on.
@@ -187,6 +210,10 @@ class ReplayStore:
         :param env: number of the environment
         """
         return bool(self._in_episode[env])
+
+    def between_episodes(self) -> list[int]:
+        """List the environments whose next transition starts an episode."""
+        return [env for env, within in enumerate(self._in_episode.tolist()) if not within]
 
     def end_episode(self, env: int) -> None:
         """Take the running episode for truncated: the next transition starts a new one."""
@@ -223,6 +250,23 @@ class ReplayStore:
         self.n_used[env] = max(self.n_used[env], row - start + 1)
         return row
 
+    def _advance_all(self) -> Rows:
+        """Do for all environments what ``_advance`` does for one: their episodes have begun."""
+        places = self._head % self.rows_per_env
+        starts = self._head - places
+        rows = starts + (places + 1) % self.rows_per_env
+        known = rows[self._episode[rows] != _NO_EPISODE]
+        if known.size:
+            start = known - known % self.rows_per_env
+            self._first[self._episode[known]] = start + (known - start + 1) % self.rows_per_env
+            n_lost = int(np.count_nonzero(self.has_action[known]))
+            self.n_transitions -= n_lost
+            self.has_overwritten |= n_lost > 0
+            self.has_action[known] = False
+        self._head[:] = rows
+        np.maximum(self.n_used, rows - starts + 1, out=self.n_used)
+        return rows
+
     def _write(self, row: int, values: Mapping[str, Any]) -> None:
         target = self.matrix[row]
         for name, value in values.items():
@@ -231,11 +275,22 @@ class ReplayStore:
                 self.others[name][row] = value
                 continue
             field = self.fields[name]
-            if field.is_wide and np.abs(np.asarray(value, np.float64)).max() > _MOST_IN_FLOAT64:
-                raise ValueError(
-                    f"{name} holds {value}, and whole numbers beyond 2^53 are not kept exactly"
-                )
+            if field.is_wide:
+                _check_exact(name, value)
             target[columns] = value if field.shape == () else np.ravel(value)
+
+    def _write_all(self, rows: Rows, values: Mapping[str, np.ndarray]) -> None:
+        """Write fields that lie side by side: all of an observation, or all of a transition."""
+        names = [name for name in self.columns if name in values]
+        for name in names:
+            if self.fields[name].is_wide:
+                _check_exact(name, values[name])
+        if names:
+            block = [values[name].reshape(len(rows), -1) for name in names]
+            columns = slice(self.columns[names[0]].start, self.columns[names[-1]].stop)
+            self.matrix[rows, columns] = np.concatenate(block, axis=1)
+        for name in self.others.keys() & values.keys():
+            self.others[name][rows] = values[name]
 
     def holds(self, row: int, observation: Any) -> bool:
         """
@@ -310,38 +365,14 @@ class ReplayStore:
         return self.matrix[:, self.columns[name]] if name in self.columns else self.others[name]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Keep only what is in use."""
-        arrays = {name: array[kept] for name, array, kept in self._arrays_and_use()}
-        rows = self._in_use(self.n_used, self.rows_per_env)
-        others = {name: array[rows] for name, array in self.others.items()}
-        return self.__dict__ | arrays | {"others": others}
+        return packed(self)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take what was in use to its place in fresh arrays."""
-        self.__dict__.update(state)
-        self.clear()
-        fresh = {name: getattr(self, name) for name in (*_ROW_ARRAYS, *_EPISODE_ARRAYS)}
-        fresh_others = self.others
-        self.__dict__.update(state | fresh | {"others": fresh_others})
-        for name, array, kept in self._arrays_and_use():
-            array[kept] = state[name]
-        rows = self._in_use(self.n_used, self.rows_per_env)
-        for name, array in fresh_others.items():
-            array[rows] = state["others"][name]
+        unpack(self, state)
 
-    def _arrays_and_use(self) -> Iterator[tuple[str, np.ndarray, Rows]]:
-        rows = self._in_use(self.n_used, self.rows_per_env)
-        n_numbers = np.minimum(self._n_episodes, self._n_episode_numbers)
-        numbers = self._in_use(n_numbers, self._n_episode_numbers)
-        for name in _ROW_ARRAYS:
-            yield name, getattr(self, name), rows
-        for name in _EPISODE_ARRAYS:
-            yield name, getattr(self, name), numbers
 
-    @staticmethod
-    def _in_use(n_used: np.ndarray, share: int) -> Rows:
-        """List the first places of each environment's share."""
-        starts = share * np.arange(len(n_used))
-        return np.concatenate(
-            [start + np.arange(n) for start, n in zip(starts, n_used, strict=True)]
+def _check_exact(name: str, value: Any) -> None:
+    if np.abs(np.asarray(value, np.float64)).max() > _MOST_IN_FLOAT64:
+        raise ValueError(
+            f"{name} holds {value}, and whole numbers beyond 2^53 are not kept exactly"
         )

@@ -94,6 +94,45 @@ def test_what_can_be_sampled_is_what_was_stored_last(lengths, rows_per_env, n_en
         assert len(kept) >= min(len(stored[env]), rows_per_env // 2)
 
 
+WITH_PICTURES = {"seen": Field((3,)), "picture": Field((2, 2), np.uint8), "goal": Field(())}
+
+
+@given(st.integers(2, 5), st.integers(2, 12), st.integers(0, 10**6))
+@settings(max_examples=60, deadline=None)
+def test_environments_together_are_stored_as_one_by_one(n_envs: int, rows_per_env: int, seed: int):
+    rng = np.random.default_rng(seed)
+    together, one_by_one = (
+        ReplayStore(n_envs * rows_per_env, WITH_PICTURES, Field((1,)), n_envs) for _ in range(2)
+    )
+
+    def observe() -> dict[str, np.ndarray]:
+        pictures = rng.integers(0, 256, (n_envs, 2, 2), dtype=np.uint8)
+        return {"goal": rng.random(n_envs), "seen": rng.random((n_envs, 3)), "picture": pictures}
+
+    before = observe()
+    for _ in range(40):
+        for env in together.between_episodes():
+            for store in (together, one_by_one):
+                store.begin(env, {key: value[env] for key, value in before.items()})
+        over = rng.random(n_envs) < 0.3
+        transitions = {
+            "action": rng.random((n_envs, 1)),
+            "reward": rng.random(n_envs),
+            "terminated": over & (rng.random(n_envs) < 0.5),
+        }
+        after = observe()
+        together.append_all(transitions, after, over)
+        for env in range(n_envs):
+            transition, following = (
+                {key: value[env] for key, value in values.items()}
+                for values in (transitions, after)
+            )
+            one_by_one.append(env, transition, following, over=bool(over[env]))
+        before = after
+        for name, values in vars(one_by_one).items():
+            np.testing.assert_equal(vars(together)[name], values, err_msg=name)
+
+
 def test_running_episodes_are_sampled():
     store = empty_store()
     add_episode(store, 0, 3, end="running")
