@@ -3,7 +3,8 @@
 import logging
 from abc import abstractmethod
 from collections.abc import Sequence
-from operator import attrgetter
+from functools import partial
+from operator import attrgetter, is_not
 from statistics import fmean
 from typing import Any, Self
 
@@ -246,11 +247,10 @@ class LeanActorCritic(LeanOffPolicy):
         if self.device.type != "cpu" and self._n_updates % _STEPS_BETWEEN_RECORDS_ON_GPU:
             return {}
         means = {}
-        for name in losses[0]._fields:
-            values = [getattr(loss, name) for loss in losses]
-            known = [value for value in values if value is not None]
+        for name, values in zip(losses[0]._fields, zip(*losses, strict=True), strict=True):
+            known = list(map(float, filter(partial(is_not, None), values)))
             if known:
-                means[name] = fmean(map(float, known))
+                means[name] = fmean(known)
         return means
 
     def predict(

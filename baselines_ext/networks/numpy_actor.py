@@ -65,7 +65,10 @@ class NumpyActor:
             x = x @ weight
             x += bias
             x = self._function(x)
-        return [x @ weight + bias for weight, bias in self._heads]
+        outputs = []
+        for weight, bias in self._heads:
+            outputs.append(x @ weight + bias)
+        return outputs
 
 
 def _as_numpy(layer: Layer) -> tuple[np.ndarray, np.ndarray]:

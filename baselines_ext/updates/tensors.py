@@ -64,11 +64,8 @@ class TensorBatch(NamedTuple):
             batch.next_observations,
             batch.discounts[:, None],
         )
-        return cls(
-            *(
-                th.from_numpy(np.asarray(array, np.float32)).to(
-                    device, non_blocking=True, copy=True
-                )
-                for array in arrays
-            )
-        )
+        tensors = []
+        for array in arrays:
+            tensor = th.from_numpy(np.asarray(array, np.float32))
+            tensors.append(tensor.to(device, non_blocking=True, copy=True))
+        return cls(*tensors)

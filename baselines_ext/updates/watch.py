@@ -20,15 +20,13 @@ class Watch:
         self, parameters: Iterable[th.Tensor], optimizers: Iterable[th.optim.Optimizer]
     ) -> None:
         self._parameters = list(parameters)
-        self._addresses = self._current_addresses()
+        self._addresses = list(map(th.Tensor.data_ptr, self._parameters))
         self._optimizers = [(optimizer, optimizer.state) for optimizer in optimizers]
 
     @property
     def moved(self) -> bool:
-        """Whether anything is elsewhere now."""
-        return self._addresses != self._current_addresses() or any(
-            optimizer.state is not state for optimizer, state in self._optimizers
-        )
-
-    def _current_addresses(self) -> list[int]:
-        return [parameter.data_ptr() for parameter in self._parameters]
+        """Whether anything is elsewhere now; asked at every step, so without calls of ours."""
+        for optimizer, state in self._optimizers:
+            if optimizer.state is not state:
+                return True
+        return list(map(th.Tensor.data_ptr, self._parameters)) != self._addresses
