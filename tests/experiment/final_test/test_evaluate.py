@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from envs.episode_recorder import Episode
+from experiment.cli.context import context_of_hydra
 from experiment.final_test.episode_report import comparison_lines, goal_table, report_lines
 from experiment.final_test.final_test import play, run_test
 from experiment.final_test.tested_agents import find_agent
@@ -41,7 +42,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test(data_dir: Path, *overrides: str) -> None:
     given = [f"data_dir={data_dir}", "n_episodes=4", *overrides]
     with hydra_main(given, data_dir, "evaluate") as cfg:
-        run_test(cfg)
+        run_test(cfg, context_of_hydra().choices.get("algorithm"))
 
 
 test.__test__ = False  # type: ignore[attr-defined]
@@ -101,7 +102,7 @@ def test_plain_sb3_loads_an_export(tmp_path: Path, learner: str):
     path = tmp_path / "policy.zip"
     given = [f"run={run_dir}", f"export={path}", "n_episodes=1"]
     with hydra_main(given, tmp_path, "evaluate") as cfg:
-        run_test(cfg)
+        run_test(cfg, context_of_hydra().choices.get("algorithm"))
         model = play(cfg, find_agent(cfg, str(run_dir))).model
     assert (tmp_path / "policy.vecnormalize.pkl").exists()
     module, *action = without_repository(tmp_path, LOAD, learner.upper(), str(path)).split()
