@@ -10,7 +10,7 @@ are what sweepers share: the trials below ``n_trials`` run, whoever starts them,
 that a trial names is the only one to run it and to book it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -26,6 +26,7 @@ from hydra_plugins.early_stop_tpe_sweeper._records import (
     ENDING,
     FOUNDER,
     FRESH,
+    RUN,
     SWEEPER,
     WORKER,
     candidate_of,
@@ -176,11 +177,22 @@ class Ledger:
         self.requeue(trial)
         return None
 
+    def ask_begun(self) -> Trial | None:
+        """
+        Go on with a run on a fresh seed that was killed or interrupted, its race decided or not.
+
+        :return: None if there is none
+        """
+        return self._queued_where(lambda one: RUN in one.user_attrs)
+
     def _queued(self, candidate: Candidate) -> Trial | None:
-        for one in self.racing.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            if one.user_attrs[CANDIDATE] == candidate.number and (
-                self.storage.set_trial_state_values(one._trial_id, TrialState.RUNNING)
-            ):
+        return self._queued_where(lambda one: one.user_attrs[CANDIDATE] == candidate.number)
+
+    def _queued_where(self, is_meant: Callable[[FrozenTrial], bool]) -> Trial | None:
+        # Optuna's storage in memory, asked for waiting ones, leaves out those that wait again
+        waiting = [one for one in self.fresh_trials if one.state is TrialState.WAITING]
+        for one in filter(is_meant, waiting):
+            if self.storage.set_trial_state_values(one._trial_id, TrialState.RUNNING):
                 trial = Trial(self.racing, one._trial_id)
                 trial.set_user_attr(SWEEPER, self._me)
                 return trial

@@ -197,25 +197,33 @@ class Sweep:
             self.workload.until = self.executor.now()
 
     def _next_job(self) -> Job | None:
-        """Race contenders first: what they teach, the epoch cap, makes all later trials cheaper."""
+        """Find what to run next, if it composes."""
         while True:
-            contenders = self.race.undecided(self.ledger.contenders())
-            racing = next((one for one in contenders if self.race.n_to_start(one)), None)
-            trial = (
-                self.ledger.ask_screening(self.limits.n_trials)
-                if racing is None
-                else self.ledger.ask_racing(racing, self.race)
-            )
-            if trial is None and racing is not None:
-                continue  # other sweepers race it
+            trial = self._next_trial()
             if trial is None:
                 return None
             try:
-                return self.make_job(trial, is_fresh=racing is not None)
+                return self.make_job(trial, is_fresh=trial.study is self.ledger.racing)
             except Exception as error:  # noqa: BLE001 (a config that does not compose fails its trial)
                 self._fail(trial, failed(error))
                 if self.n_failed > self.limits.max_failure_rate * self.limits.n_trials:
                     return None
+
+    def _next_trial(self) -> Trial | None:
+        """
+        Race contenders first: what they teach, the epoch cap, makes all later trials cheaper.
+
+        What was begun is finished at last, also where its race was decided without it.
+        """
+        while True:
+            contenders = self.race.undecided(self.ledger.contenders())
+            racing = next((one for one in contenders if self.race.n_to_start(one)), None)
+            if racing is None:
+                screening = self.ledger.ask_screening(self.limits.n_trials)
+                return screening or self.ledger.ask_begun()
+            trial = self.ledger.ask_racing(racing, self.race)
+            if trial is not None:
+                return trial  # else other sweepers race it
 
     def _book(self, job: Job, result: Any) -> None:
         try:

@@ -16,6 +16,7 @@ from hydra_plugins.early_stop_tpe_sweeper._identity import Liveness
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
 from hydra_plugins.early_stop_tpe_sweeper._monitor import StudyMonitor
 from hydra_plugins.early_stop_tpe_sweeper._outcome import outcome_of
+from hydra_plugins.early_stop_tpe_sweeper._records import RUN
 from hydra_plugins.early_stop_tpe_sweeper._rules import Race
 from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage
 from interface.result import RunResult, Status
@@ -74,6 +75,25 @@ def test_a_contender_does_not_race_more_often_than_needed(make_storage):
     asked = [ledger.ask_racing(contender, RACE) for ledger in ledgers for _ in range(2)]
     assert sum(trial is not None for trial in asked) == 3
     assert {trial.params["x"] for trial in asked if trial is not None} == {0.5}
+
+
+def test_a_fresh_run_that_was_begun_is_finished_though_its_race_is_over(make_storage):
+    """Killed while another configuration was verified, it would wait for ever."""
+    first = sweeper(make_storage(), "a")
+    first.tell(first.ask_screening(1), SUCCESS)  # type: ignore[arg-type]
+    (contender,) = first.contenders()
+    begun, surplus = (first.ask_racing(contender, RACE) for _ in range(2))
+    assert begun is not None
+    assert surplus is not None
+    begun.set_user_attr(RUN, {"dir": "somewhere"})
+    for trial in (begun, surplus):
+        first.requeue(trial)
+    assert first.ask_screening(1) is None
+    again = first.ask_begun()
+    assert again is not None
+    assert again.number == begun.number
+    assert first.holds(again)
+    assert first.ask_begun() is None
 
 
 def test_who_was_silent_loses_his_trial_and_cannot_book_it(make_storage):
