@@ -290,7 +290,7 @@ class ReplayStore:
             columns = slice(self.columns[names[0]].start, self.columns[names[-1]].stop)
             self.matrix[rows, columns] = np.concatenate(block, axis=1)
         for name in self.others.keys() & values.keys():
-            self.others[name][rows] = values[name]
+            self.others[name][rows] = values[name].reshape(len(rows), *self.fields[name].shape)
 
     def holds(self, row: int, observation: Any) -> bool:
         """

@@ -97,12 +97,15 @@ def test_what_can_be_sampled_is_what_was_stored_last(lengths, rows_per_env, n_en
 WITH_PICTURES = {"seen": Field((3,)), "picture": Field((2, 2), np.uint8), "goal": Field(())}
 
 
-@given(st.integers(2, 5), st.integers(2, 12), st.integers(0, 10**6))
+@given(st.integers(2, 5), st.integers(2, 12), st.booleans(), st.integers(0, 10**6))
 @settings(max_examples=60, deadline=None)
-def test_environments_together_are_stored_as_one_by_one(n_envs: int, rows_per_env: int, seed: int):
+def test_environments_together_are_stored_as_one_by_one(
+    n_envs: int, rows_per_env: int, discrete: bool, seed: int
+):
     rng = np.random.default_rng(seed)
+    action_field = Field((1,), np.int64) if discrete else Field((1,))
     together, one_by_one = (
-        ReplayStore(n_envs * rows_per_env, WITH_PICTURES, Field((1,)), n_envs) for _ in range(2)
+        ReplayStore(n_envs * rows_per_env, WITH_PICTURES, action_field, n_envs) for _ in range(2)
     )
 
     def observe() -> dict[str, np.ndarray]:
@@ -116,7 +119,7 @@ def test_environments_together_are_stored_as_one_by_one(n_envs: int, rows_per_en
                 store.begin(env, {key: value[env] for key, value in before.items()})
         over = rng.random(n_envs) < 0.3
         transitions = {
-            "action": rng.random((n_envs, 1)),
+            "action": rng.integers(0, 9, n_envs) if discrete else rng.random((n_envs, 1)),
             "reward": rng.random(n_envs),
             "terminated": over & (rng.random(n_envs) < 0.5),
         }
