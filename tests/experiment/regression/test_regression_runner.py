@@ -76,9 +76,11 @@ def test_a_killed_child_is_started_once_more(tmp_path: Path) -> None:
 @pytest.mark.faults(3)
 def test_an_interrupted_job_goes_on_with_the_next_start(code: int, tmp_path: Path) -> None:
     marks = tmp_path / "marks"
-    ends = f"sys.exit({code})" if code > 0 else f"os.kill(os.getpid(), {-code})"
+    # below nohup, SIGHUP would be ignored
+    dies = f"signal.signal({-code}, signal.SIG_DFL), os.kill(os.getpid(), {-code})"
+    ends = f"sys.exit({code})" if code > 0 else dies
     script = (
-        f"import os, sys; p = {str(marks)!r}; open(p, 'a').write('x')\n"
+        f"import os, signal, sys; p = {str(marks)!r}; open(p, 'a').write('x')\n"
         f"if len(open(p).read()) == 1: {ends}"
     )
     assert run_rows([make_row(tmp_path, script)])[0].state == State.FAILED
