@@ -148,26 +148,22 @@ class EpisodeReplayBuffer(Sb3Arrays, ReplayBuffer):  # type: ignore[override]
         before, after = by_field(obs), by_field(next_obs)
         for env in self.store.between_episodes():
             self.store.begin(env, {key: value[env] for key, value in before.items()})
-        over = np.asarray(done, bool)
-        transitions = {
-            ACTION: action,
-            REWARD: reward,
-            TERMINATED: over & ~self._cut_off(over, infos),
-        }
         if self.n_envs == 1:  # plain numbers are faster than arrays of one
-            transition = {key: value[0] for key, value in transitions.items()}
+            fell = bool(done[0]) and not self._is_cut_off(infos[0])
+            transition = {ACTION: action[0], REWARD: reward[0], TERMINATED: fell}
             following = {key: value[0] for key, value in after.items()}
-            self.store.append(0, transition, following, over=bool(over[0]))
-        else:
-            self.store.append_all(transitions, after, over)
+            self.store.append(0, transition, following, over=bool(done[0]))
+            return
+        over = np.array(done, bool)
+        terminated = over
+        if over.any():
+            terminated = over & np.array([not self._is_cut_off(info) for info in infos])
+        transitions = {ACTION: action, REWARD: reward, TERMINATED: terminated}
+        self.store.append_all(transitions, after, over)
 
-    def _cut_off(self, over: np.ndarray, infos: Sequence[Mapping[str, Any]]) -> np.ndarray:
-        """Tell which episodes ended by a limit of time alone."""
-        cut_off = np.zeros(len(over), bool)
-        if self.handle_timeout_termination and over.any():
-            for env in np.flatnonzero(over):
-                cut_off[env] = bool(infos[int(env)].get("TimeLimit.truncated"))
-        return cut_off
+    def _is_cut_off(self, info: Mapping[str, Any]) -> bool:
+        """Tell whether an episode that is over ended by a limit of time alone."""
+        return self.handle_timeout_termination and bool(info.get("TimeLimit.truncated"))
 
     def sample_batch(self, batch_size: int, env: VecNormalize | None = None) -> Batch:
         """
