@@ -1,5 +1,6 @@
 """Which version's files a run's folder holds: what another one wrote is refused, not misread."""
 
+import re
 from pathlib import Path
 
 from interface.errors import UserError
@@ -37,5 +38,5 @@ def check_config_schema(run_dir: Path) -> None:
     path = run_dir / CONFIG
     if not path.exists():
         return  # whoever reads it tells
-    first = path.read_text(encoding="utf-8").partition("\n")[0]
-    check_schema(path, int(first.removeprefix("## schema ")) if first.startswith("## ") else 1)
+    named = re.search(r"^## schema (\d+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    check_schema(path, int(named[1]) if named else 1)

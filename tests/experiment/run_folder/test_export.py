@@ -166,6 +166,8 @@ def test_what_an_earlier_version_trained_is_not_gone_on_with(tmp_path: Path):
         train(tmp_path, *TINY_HER, "n_epochs=3", f"restore={tmp_path}")
     config = tmp_path / "config.yaml"
     lines = config.read_text(encoding="utf-8").splitlines(keepends=True)
+    config.write_text("".join(["## a note\n", *lines]), encoding="utf-8")
+    assert f"restore={tmp_path}" in restore_arguments(str(tmp_path), [f"restore={tmp_path}"])
     config.write_text("".join(lines[1:]), encoding="utf-8")
     with pytest.raises(UserError, match=r"config\.yaml " + sentence):
         restore_arguments(str(tmp_path), [f"restore={tmp_path}"])
