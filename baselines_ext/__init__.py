@@ -15,8 +15,11 @@ from baselines_ext.hac.proposal import PolicyProposal
 from baselines_ext.hac.relabelling import HindsightRelabelling
 from baselines_ext.hac.subgoal_testing import SubgoalTesting
 from baselines_ext.her.her import make_her
+from baselines_ext.learners.schedules import Cosine, Exponential, Linear, Warmup
 from baselines_ext.networks.policy import build_policy
 from baselines_ext.ppo.ppo import PPO
+from baselines_ext.replay.hindsight import Hindsight
+from baselines_ext.replay.samplers import Sampler, Uniform
 from baselines_ext.rollout.noise import normal_noise, ornstein_uhlenbeck_noise
 from baselines_ext.sac.sac import SAC
 from baselines_ext.td3.td3 import TD3
@@ -30,10 +33,17 @@ __all__ = [
     "SAC",
     "TD3",
     "TQC",
+    "Cosine",
     "ExplorationGoals",
+    "Exponential",
+    "Hindsight",
     "HindsightRelabelling",
+    "Linear",
     "PolicyProposal",
+    "Sampler",
     "SubgoalTesting",
+    "Uniform",
+    "Warmup",
     "build_policy",
     "find_subgoals",
     "make_her",

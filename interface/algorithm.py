@@ -15,7 +15,7 @@ from interface.parameters import checked_arguments
 @dataclass(frozen=True)
 class Part:
     """
-    A node whose parameters reach the model: the algorithm itself, or a learner in use.
+    A node whose parameters reach the model: the algorithm itself, its sampler, a learner in use.
 
     :param key: in the config
     :param node: with its parameters
@@ -39,7 +39,7 @@ class AlgorithmSpec:
     """
     An algorithm, before there is a model.
 
-    :param parts: the algorithm and its learners in use, highest layer first
+    :param parts: its sampler if it is given one, itself, its learners in use (highest layer first)
     """
 
     parts: tuple[Part, ...]
@@ -77,7 +77,8 @@ class AlgorithmSpec:
         :param overrides: as on the command line
         :raises UserError: naming the learners in use
         """
-        in_use = [part.key.rpartition(".")[2] for part in self.parts[1:]]
+        keys = [part.key for part in self.parts]
+        in_use = [key.rpartition(".")[2] for key in keys if key.startswith("algorithm.learners.")]
         for override in overrides:
             match = re.match(r"\+*algorithm\.learners\.(\w+)", override)
             if match and match[1] not in in_use:
@@ -107,8 +108,11 @@ def selected_learners(algorithm: Mapping[str, Any]) -> list[str]:
 
 
 def _nodes(algorithm: Mapping[str, Any]) -> dict[str, Any]:
-    """List the nodes whose parameters reach the model, by config key."""
-    nodes: dict[str, Any] = {"algorithm": algorithm}
+    """List the nodes whose parameters reach the model, by config key; the learner is the last."""
+    nodes: dict[str, Any] = {}
+    if algorithm.get("sampler") is not None:
+        nodes["algorithm.sampler"] = algorithm["sampler"]
+    nodes["algorithm"] = algorithm
     for name in selected_learners(algorithm):
         nodes[f"algorithm.learners.{name}"] = algorithm["learners"][name]
     return nodes

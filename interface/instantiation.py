@@ -1,5 +1,6 @@
 """Build what a config names by ``_target_``."""
 
+import importlib
 from typing import Any
 
 import hydra.utils
@@ -7,6 +8,7 @@ from hydra.errors import InstantiationException
 
 from interface.errors import UserError
 from interface.moved import where_it_went
+from util.nearest_name import nearest_name
 
 
 def instantiate(node: Any, **arguments: Any) -> Any:
@@ -46,4 +48,16 @@ def target_of(node: Any) -> Any:
     try:
         return hydra.utils.get_object(node["_target_"])
     except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"cannot find {node['_target_']}: {error}{where_it_went(error)}") from error
+        reason = _nearest(node["_target_"]) or f": {error}"
+        raise UserError(f"cannot find {node['_target_']}{reason}{where_it_went(error)}") from error
+
+
+def _nearest(target: str) -> str:
+    """Say which name of its module a target may have meant; empty if none comes near."""
+    module, _, name = target.rpartition(".")
+    try:
+        names = vars(importlib.import_module(module))
+    except (ImportError, ValueError):
+        return ""
+    near = nearest_name(name, [each for each in names if not each.startswith("_")])
+    return "" if near is None else f"; did you mean {near}?"

@@ -3,7 +3,7 @@
 import numpy as np
 
 from baselines_ext.hac.layer import Layer
-from baselines_ext.replay.sampling import draw_rows
+from baselines_ext.replay.samplers import draw_rows
 
 
 class ExplorationGoals:

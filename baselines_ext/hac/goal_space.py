@@ -13,7 +13,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 
 from baselines_ext.hac.scaling import scaled, unscaled
-from baselines_ext.replay.sampling import RewardFunction
+from baselines_ext.replay.samplers import RewardFunction
 from interface.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -54,6 +54,16 @@ class GoalSpace:
         :param n_steps: of the environment
         """
         return self if self.reach is None else replace(self, reach=n_steps * self.reach)
+
+    def reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """
+        Reward goals.
+
+        :param achieved: (N, G)
+        :param desired: (N, G)
+        :return: (N,), 0 where a goal is reached, else -1
+        """
+        return np.asarray(self.reached(achieved, desired), np.float32) - 1
 
     def to_goal(self, action: np.ndarray, start: np.ndarray) -> np.ndarray:
         """

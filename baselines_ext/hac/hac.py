@@ -25,7 +25,7 @@ from baselines_ext.hac.subgoal_testing import SubgoalTesting
 from baselines_ext.hac.time_scales import resolve_time_scales
 from baselines_ext.networks.numpy_actor import is_single
 from baselines_ext.replay.reward import batched, check_sparse, reward_function
-from baselines_ext.replay.sampling import RewardFunction
+from baselines_ext.replay.samplers import RewardFunction
 from interface.needs import needs
 
 

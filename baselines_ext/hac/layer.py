@@ -7,7 +7,6 @@ import numpy as np
 from gymnasium import spaces
 
 from baselines_ext.hac.goal_space import GoalSpace, Observation
-from baselines_ext.hac.layer_buffer import LayerBuffer
 from baselines_ext.learners.actor_critic import LeanActorCritic
 from baselines_ext.replay.store import ReplayStore
 
@@ -26,34 +25,10 @@ class Layer:
     goals: GoalSpace
     time_scale: int
 
-    def __post_init__(self) -> None:
-        """Let the layer reward its goals, whatever the environment pays."""
-        self._set_reward()
-
-    def _set_reward(self) -> None:
-        buffer = self.learner.replay_buffer
-        assert isinstance(buffer, LayerBuffer)
-        buffer.set_layer_reward(self.reward)
-
-    def link(self) -> None:
-        """Put the parts together again, after other parameters or a copy took their places."""
-        self._set_reward()
-        self.learner.link()
-
     @property
     def store(self) -> ReplayStore:
         """What the layer has seen."""
         return self.learner.replay_buffer.store
-
-    def reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
-        """
-        Reward goals.
-
-        :param achieved: (N, G)
-        :param desired: (N, G)
-        :return: (N,), 0 where a goal is reached, else -1
-        """
-        return np.asarray(self.goals.reached(achieved, desired), np.float32) - 1
 
     def train(self, num_timesteps: int, n_envs: int, progress_remaining: float) -> None:
         """

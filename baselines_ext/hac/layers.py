@@ -12,8 +12,9 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from baselines_ext.hac.goal_space import GoalSpace
 from baselines_ext.hac.layer import Layer, LayerEnv
-from baselines_ext.hac.layer_buffer import LayerBuffer
+from baselines_ext.hac.sampler import HacSampler
 from baselines_ext.learners.actor_critic import LeanActorCritic
+from baselines_ext.replay.samplers import refuse_another_sampler
 from interface.errors import unknown_name
 from interface.parameters import arguments_of
 
@@ -63,6 +64,7 @@ def _make_learner(
     if name not in agent.learners:
         raise unknown_name("learner in layer_classes", name, agent.learners)
     make = agent.learners[name]
+    refuse_another_sampler("hac", make)
     own = arguments.get(f"layer_{index}", {})
     for key in own:
         if key not in arguments_of(getattr(make, "func", make)):
@@ -74,12 +76,12 @@ def _make_learner(
     learner = make(
         "MultiInputPolicy",
         DummyVecEnv([env] * agent.n_envs),
-        replay_buffer_class=LayerBuffer,
-        replay_buffer_kwargs={
-            "relabelling": agent.relabelling,
-            "testing": None if is_lowest else agent.subgoal_testing,
-            "penalty": target_range[0],
-        },
+        sampler=HacSampler(
+            goals,
+            agent.relabelling,
+            testing=None if is_lowest else agent.subgoal_testing,
+            penalty=target_range[0],
+        ),
         policy_kwargs=dict(agent.policy_kwargs or {}),  # SB3 writes into it
         seed=None if agent.seed is None else agent.seed + index,
         device=agent.device,

@@ -14,7 +14,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from baselines_ext.hac.hierarchy import Hierarchy, Plan, Tally
 from baselines_ext.hac.layer import Layer
 from baselines_ext.hac.scaling import unscaled
-from baselines_ext.replay.buffer import EpisodeReplayBuffer
+from baselines_ext.replay.store import ReplayStore
 
 _LEARNER_STATE = ("inputs", "_n_updates", "num_timesteps")
 _MADE_ANEW = ("layers", "hierarchy", "rng", "goals", "plans", "actions_of_episode", "tally")
@@ -25,14 +25,14 @@ class Memory:
     """
     What the layers of an agent remember.
 
-    :param buffers: of the layers, highest first
+    :param stores: of the layers, highest first
     :param plans: of the running episodes, one per environment
     :param actions_of_episode: scaled, in the running episodes
     :param last_observation: of all environments
     :param tally: outcomes of subgoals that were not logged yet
     """
 
-    buffers: list[EpisodeReplayBuffer]
+    stores: list[ReplayStore]
     plans: list[Plan]
     actions_of_episode: list[list[np.ndarray]]
     last_observation: Any
@@ -53,8 +53,8 @@ class LayeredAlgorithm(BaseAlgorithm):
     @property
     def replay_buffer(self) -> Memory:
         """Everything that is needed to go on, beside the model."""
-        buffers = [layer.learner.replay_buffer for layer in self.layers]
-        return Memory(buffers, self.plans, self.actions_of_episode, self._last_obs, self.tally)
+        stores = [layer.store for layer in self.layers]
+        return Memory(stores, self.plans, self.actions_of_episode, self._last_obs, self.tally)
 
     def load_replay_buffer(
         self, path: str | pathlib.Path | io.BufferedIOBase, truncate_last_traj: bool = True
@@ -67,9 +67,9 @@ class LayeredAlgorithm(BaseAlgorithm):
         :raises ValueError: if it is of another number of layers
         """
         memory = pickle.load(path) if isinstance(path, io.BufferedIOBase) else _unpickle(path)
-        self._check_number_of_layers(len(memory.buffers))
-        for layer, buffer in zip(self.layers, memory.buffers, strict=True):
-            layer.learner.replay_buffer.store = buffer.store
+        self._check_number_of_layers(len(memory.stores))
+        for layer, store in zip(self.layers, memory.stores, strict=True):
+            layer.learner.replay_buffer.store = store
         self.plans, self.actions_of_episode = memory.plans, memory.actions_of_episode
         self._last_obs, self.tally = memory.last_observation, memory.tally
         if truncate_last_traj:
@@ -126,7 +126,7 @@ class LayeredAlgorithm(BaseAlgorithm):
             self._check_number_of_layers(len(names))
         super().set_parameters(load_path_or_dict, exact_match, device)
         for layer in self.layers:
-            layer.link()
+            layer.learner.link()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Copy an agent that acts and learns with what it holds itself."""
@@ -134,7 +134,7 @@ class LayeredAlgorithm(BaseAlgorithm):
         memo[id(self)] = copied
         vars(copied).update(copy.deepcopy(vars(self), memo))
         for layer in copied.layers:
-            layer.link()
+            layer.learner.link()
         return copied
 
     def _check_number_of_layers(self, n_layers: int) -> None:
@@ -154,7 +154,7 @@ class LayeredAlgorithm(BaseAlgorithm):
         model = super().load(*arguments, **keywords)
         for layer, state in zip(model.layers, model.layer_states, strict=True):
             vars(layer.learner).update(state)
-            layer.link()
+            layer.learner.link()
         return model
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:

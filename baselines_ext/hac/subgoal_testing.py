@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from baselines_ext.replay.sampling import Batch
+from baselines_ext.replay.samplers import Batch
 from baselines_ext.replay.store import ReplayStore
 
 PROPOSED, MISSED = "proposed", "missed"

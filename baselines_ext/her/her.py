@@ -6,8 +6,9 @@ from typing import Any
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from baselines_ext.replay.buffer import EpisodeReplayBuffer
+from baselines_ext.replay.hindsight import Hindsight
 from baselines_ext.replay.reward import check_sparse, reward_function
+from baselines_ext.replay.samplers import refuse_another_sampler
 from interface.needs import needs
 
 
@@ -46,15 +47,7 @@ def make_her(
     if goals_terminate or n_candidates > 1:
         name = "goals_terminate" if goals_terminate else "n_candidates"
         check_sparse(f"her's {name}", env, reward_function(env))
-    return learners[layer_classes[0]](
-        policy,
-        env,
-        replay_buffer_class=EpisodeReplayBuffer,
-        replay_buffer_kwargs={
-            "n_sampled_goal": n_sampled_goal,
-            "goal_selection_strategy": goal_selection_strategy,
-            "goals_terminate": goals_terminate,
-            "n_candidates": n_candidates,
-        },
-        **arguments,
-    )
+    make = learners[layer_classes[0]]
+    refuse_another_sampler("her", make)
+    sampler = Hindsight(n_sampled_goal, goal_selection_strategy, n_candidates, goals_terminate)
+    return make(policy, env, sampler=sampler, **arguments)

@@ -19,7 +19,7 @@ from baselines_ext.networks.folding import Folding
 from baselines_ext.networks.inputs import NetworkInputs
 from baselines_ext.networks.numpy_actor import NumpyActor, flat_observations, is_single
 from baselines_ext.networks.plain import Network, NotPlainError
-from baselines_ext.replay.sampling import observations_of
+from baselines_ext.replay.samplers import observations_of
 from baselines_ext.updates.compiled import CompiledUpdate
 from baselines_ext.updates.native.build import Ops, native_ops
 from baselines_ext.updates.tensors import TensorBatch, as_target_range

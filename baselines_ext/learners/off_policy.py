@@ -16,14 +16,16 @@ from stable_baselines3.common.type_aliases import MaybeCallback, RolloutReturn, 
 from stable_baselines3.common.utils import should_collect_more_steps
 from stable_baselines3.common.vec_env import VecEnv
 
+from baselines_ext.learners.schedules import SchedulesLearningRate
 from baselines_ext.replay.buffer import EpisodeReplayBuffer
 from baselines_ext.replay.fields import ACTION
+from baselines_ext.replay.samplers import Sampler, Uniform
 from baselines_ext.rollout.noise import resolve_noise
 
 log = logging.getLogger(__name__)
 
 
-class LeanOffPolicy(OffPolicyAlgorithm):
+class LeanOffPolicy(SchedulesLearningRate, OffPolicyAlgorithm):
     """
     Collects experience with little overhead, into a replay store.
 
@@ -33,15 +35,24 @@ class LeanOffPolicy(OffPolicyAlgorithm):
 
     :param arguments: of the SB3 class
     :param overlap: make gradient steps while the environment computes
+    :param sampler: draws what is learned; None: ``Uniform(n_steps)``
     :param keywords: of the SB3 class
+    :raises ValueError: for a sampler beside ``n_steps``, or one that the observations do not fit
     """
 
     rng: np.random.Generator
     replay_buffer: EpisodeReplayBuffer
     _steps_in_flight: tuple[int, int] | None = None
 
-    def __init__(self, *arguments: Any, overlap: bool = False, **keywords: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        overlap: bool = False,
+        sampler: Sampler | None = None,
+        **keywords: Any,
+    ) -> None:
         self.overlap = overlap
+        self.sampler = sampler
         super().__init__(*arguments, **keywords)
 
     def _setup_model(self) -> None:
@@ -54,13 +65,21 @@ class LeanOffPolicy(OffPolicyAlgorithm):
         given = self.replay_buffer_kwargs
         with warnings.catch_warnings():
             if issubclass(self.replay_buffer_class, EpisodeReplayBuffer):
-                returns = {"n_steps": self.n_steps, "gamma": self.gamma}
-                self.replay_buffer_kwargs = {**given, **returns}
+                sampling = {"sampler": self._own_sampler(), "gamma": self.gamma}
+                self.replay_buffer_kwargs = {**sampling, **given}
                 # SB3 takes n_steps for ignored by any buffer but its own
                 warnings.filterwarnings("ignore", "`n_steps=.*` is ignored")
             super()._setup_model()
         self.replay_buffer_kwargs = given
         self._connect_replay_buffer()
+
+    def _own_sampler(self) -> Sampler:
+        if self.sampler is None:
+            return Uniform(self.n_steps)
+        if self.n_steps != 1:
+            name = type(self.sampler).__name__
+            raise ValueError(f"n_steps={self.n_steps} goes without a sampler, got {name}")
+        return self.sampler
 
     def set_env(self, *arguments: Any, **keywords: Any) -> None:
         """Change the environments as SB3 does; the new ones reward goals."""
@@ -110,7 +129,7 @@ class LeanOffPolicy(OffPolicyAlgorithm):
             self._connect_replay_buffer()
         if not truncate_last_traj or not isinstance(self.replay_buffer, EpisodeReplayBuffer):
             return
-        if self.replay_buffer.hindsight.share > 0:
+        if self.replay_buffer.relabels:
             self.replay_buffer.truncate_last_trajectory()
         self._last_obs = None  # environments begin anew, which ends the episodes that ran
 

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from enum import Enum
 from typing import Any, Self
 
 import numpy as np
@@ -20,28 +19,20 @@ from baselines_ext.replay.fields import (
     REWARD,
     TERMINATED,
     WHOLE_OBSERVATION,
-    Field,
     action_field,
     by_field,
     observation_fields,
 )
-from baselines_ext.replay.hindsight import HindsightGoals, relabel
 from baselines_ext.replay.reward import as_given, batched, reward_function
-from baselines_ext.replay.sampling import (
-    Batch,
-    RewardFunction,
-    draw_rows,
-    end_at_goals,
-    n_step_transitions,
-    transitions,
-)
+from baselines_ext.replay.samplers import Batch, RewardFunction, Sampler, Uniform
 from baselines_ext.replay.sb3_arrays import Sb3Arrays
 from baselines_ext.replay.store import ReplayStore
+from interface.needs import misfit, needs_of
 
 
 class EpisodeReplayBuffer(Sb3Arrays, ReplayBuffer):  # type: ignore[override]
     """
-    Stores each observation once and samples plain, n-step or hindsight transitions.
+    Stores each observation once; a sampler says what is learned from them.
 
     Transitions of running episodes are sampled, too. Files of models that use it load in plain SB3.
 
@@ -52,14 +43,9 @@ class EpisodeReplayBuffer(Sb3Arrays, ReplayBuffer):  # type: ignore[override]
     :param n_envs: environments stepped together
     :param optimize_memory_usage: accepted for SB3's sake; each observation is stored once anyway
     :param handle_timeout_termination: False: take truncated episodes for terminated ones
-    :param n_steps: of the returns, at least 1
+    :param sampler: draws what is learned; None: ``Uniform``
     :param gamma: discount factor of the returns, in [0, 1]
-    :param n_sampled_goal: relabelled transitions per real one; 0 for none (HER)
-    :param goal_selection_strategy: ``future``, ``final`` or ``episode``, or SB3's enum
-    :param goals_terminate: no rewards are counted on after a goal is reached
-    :param extra_fields: of a transition, in the store
-    :param n_candidates: for each relabelled transition, see ``HindsightGoals``
-    :raises ValueError: for an unknown strategy, or hindsight within n-step returns
+    :raises ValueError: for a sampler that needs other observations
     :raises MemoryError: if the machine has not enough memory, naming the size
     """
 
@@ -72,13 +58,8 @@ class EpisodeReplayBuffer(Sb3Arrays, ReplayBuffer):  # type: ignore[override]
         n_envs: int = 1,
         optimize_memory_usage: bool = False,
         handle_timeout_termination: bool = True,
-        n_steps: int = 1,
+        sampler: Sampler | None = None,
         gamma: float = 0.99,
-        n_sampled_goal: int = 0,
-        goal_selection_strategy: str | Enum = "future",
-        goals_terminate: bool = False,
-        extra_fields: Mapping[str, Field] | None = None,
-        n_candidates: int = 1,
     ) -> None:
         self.buffer_size, self.n_envs = buffer_size, n_envs
         self.observation_space, self.action_space = observation_space, action_space
@@ -87,22 +68,27 @@ class EpisodeReplayBuffer(Sb3Arrays, ReplayBuffer):  # type: ignore[override]
         self.device = get_device(device)
         self.optimize_memory_usage = optimize_memory_usage
         self.handle_timeout_termination = handle_timeout_termination
-        self.n_steps = n_steps
         self.gamma = gamma
-        self.hindsight = HindsightGoals(n_sampled_goal, goal_selection_strategy, n_candidates)
-        if n_steps > 1 and (n_sampled_goal > 0 or goals_terminate):
-            raise ValueError(f"hindsight goes with n_steps=1, got n_steps={n_steps}")
-        self.goals_terminate = goals_terminate
+        self.sampler = sampler or Uniform()
+        lacking = misfit(needs_of(type(self.sampler)), observation_space, action_space)
+        if lacking is not None:
+            raise ValueError(f"the sampler {type(self.sampler).__name__} needs {lacking}")
+        action = action_field(action_space)
         self.store = ReplayStore(
             max(buffer_size, 2 * n_envs),
             observation_fields(observation_space),
-            action_field(action_space),
+            action,
             n_envs,
-            extra_fields,
+            self.sampler.extra_fields(action),
         )
         self.rng = np.random.default_rng(0)
         """Source of randomness of ``sample``; the learner replaces it by its own."""
         self._compute_reward: RewardFunction | None = None
+
+    @property
+    def relabels(self) -> bool:
+        """Whether goals are rewarded that the environment did not ask for."""
+        return needs_of(type(self.sampler)).rewards_goals
 
     def set_env(self, env: VecEnv) -> None:
         """
@@ -110,7 +96,7 @@ class EpisodeReplayBuffer(Sb3Arrays, ReplayBuffer):  # type: ignore[override]
 
         :param env: training environments; the first one's ``compute_reward`` is called
         """
-        if self.hindsight.share > 0 or self.goals_terminate:
+        if self.relabels:
             self._compute_reward = as_given(reward_function(env), self._space_of_goals)
 
     def set_reward_function(self, compute_reward: Callable[..., Any]) -> None:
@@ -167,28 +153,16 @@ class EpisodeReplayBuffer(Sb3Arrays, ReplayBuffer):  # type: ignore[override]
 
     def sample_batch(self, batch_size: int, env: VecNormalize | None = None) -> Batch:
         """
-        Draw transitions, relabelled and of n steps as the buffer was told.
+        Draw transitions by the sampler.
 
         :param batch_size: how many, with replacement
         :param env: normalises observations and rewards, as they are now
         :raises ValueError: if nothing is stored
         """
-        if self.hindsight.share == 0:
-            rows = draw_rows(self.store, batch_size, self.rng)
-            batch = n_step_transitions(self.store, rows, self.gamma, self.n_steps)
-        else:
-            batch = self._hindsight_batch(batch_size)
-        if self.goals_terminate:
-            assert self._compute_reward is not None
-            end_at_goals(self.store, batch, self._compute_reward)
+        batch = self.sampler.sample(
+            self.store, batch_size, self.gamma, self.rng, self._compute_reward
+        )
         return batch if env is None else normalized_batch(self.store, batch, env)
-
-    def _hindsight_batch(self, batch_size: int) -> Batch:
-        if self._compute_reward is None:
-            raise ValueError("hindsight needs an environment: call set_env first")
-        rows, goals = self.hindsight.draw(self.store, batch_size, self._compute_reward, self.rng)
-        batch = transitions(self.store, rows, self.gamma)
-        return relabel(self.store, batch, goals, self._compute_reward)
 
     def sample(  # type: ignore[override]
         self, batch_size: int, env: VecNormalize | None = None
@@ -210,8 +184,7 @@ class EpisodeReplayBuffer(Sb3Arrays, ReplayBuffer):  # type: ignore[override]
             "discounts": self.to_torch(np.where(terminated, 1.0, batch.discounts[:, None])).float(),
         }
         here = self._observations(batch.rows, batch.observations)
-        n_taken = np.minimum(self.n_steps, self.store.steps_left(batch.rows))
-        there = self._observations(self.store.after(batch.rows, n_taken), batch.next_observations)
+        there = self._observations(batch.next_rows, batch.next_observations)
         if isinstance(self.observation_space, spaces.Dict):
             return DictReplayBufferSamples(observations=here, next_observations=there, **content)
         return ReplayBufferSamples(

@@ -4,15 +4,28 @@ from enum import Enum
 
 import numpy as np
 
-from baselines_ext.replay.sampling import (
+from baselines_ext.replay.ring import Rows
+from baselines_ext.replay.samplers import (
     Batch,
-    GoalSelectionStrategy,
     RewardFunction,
-    at_goal,
+    Sampler,
     draw_rows,
+    transitions,
 )
-from baselines_ext.replay.store import ReplayStore, Rows
+from baselines_ext.replay.store import ReplayStore
 from interface.errors import unknown_name
+from interface.needs import needs
+
+
+class GoalSelectionStrategy(Enum):
+    """Which achieved goal of the same episode replaces the desired one."""
+
+    FUTURE = "future"
+    """One achieved after the transition's start, its own end included."""
+    FINAL = "final"
+    """The last one."""
+    EPISODE = "episode"
+    """Any one."""
 
 
 class HindsightGoals:
@@ -30,8 +43,6 @@ class HindsightGoals:
         begin are taken first
     :raises ValueError: for an unknown strategy, or no candidates
     """
-
-    n_candidates = 1  # of agents that were saved before there were candidates
 
     def __init__(
         self,
@@ -80,6 +91,46 @@ class HindsightGoals:
         return rows, goals[chosen]
 
 
+@needs(goals=True, rewards_goals=True)
+class Hindsight(Sampler):
+    """
+    Transitions of which some are given goals that were achieved later.
+
+    :param n_sampled_goal: transitions with such a goal, per real one; 0 for none
+    :param goal_selection_strategy: ``future``, ``final`` or ``episode``, or SB3's enum
+    :param n_candidates: for each such transition, see ``HindsightGoals``
+    :param goals_terminate: no rewards are counted on after a goal is reached; for sparse rewards
+    :raises ValueError: for an unknown strategy, or no candidates
+    """
+
+    def __init__(
+        self,
+        n_sampled_goal: int = 4,
+        goal_selection_strategy: str | Enum = "future",
+        n_candidates: int = 1,
+        goals_terminate: bool = False,
+    ) -> None:
+        self.goals = HindsightGoals(n_sampled_goal, goal_selection_strategy, n_candidates)
+        self.goals_terminate = goals_terminate
+
+    def sample(
+        self,
+        store: ReplayStore,
+        batch_size: int,
+        gamma: float,
+        rng: np.random.Generator,
+        compute_reward: RewardFunction | None,
+    ) -> Batch:
+        """Draw transitions, relabelled ones first; see ``Sampler``."""
+        if compute_reward is None:
+            raise ValueError("hindsight needs an environment that rewards goals: call set_env")
+        rows, goals = self.goals.draw(store, batch_size, compute_reward, rng)
+        batch = relabel(store, transitions(store, rows, gamma), goals, compute_reward)
+        if self.goals_terminate:
+            end_at_goals(store, batch, compute_reward)
+        return batch
+
+
 def hindsight_goals(
     store: ReplayStore, rows: Rows, strategy: GoalSelectionStrategy, rng: np.random.Generator
 ) -> np.ndarray:
@@ -126,3 +177,27 @@ def relabel(
     achieved = batch.next_observations[:n, store.columns["achieved_goal"]]
     batch.rewards[:n] = compute_reward(achieved, goals)
     return batch
+
+
+def at_goal(rewards: np.ndarray, goals: np.ndarray, compute_reward: RewardFunction) -> np.ndarray:
+    """
+    Tell which rewards are as good as that of a goal itself.
+
+    :param rewards: (N,)
+    :param goals: (N, G), at least one; all are taken to pay the same when they are reached
+    :param compute_reward: of the environment, sparse
+    :return: (N,) bool
+    """
+    return rewards >= compute_reward(goals[:1], goals[:1])
+
+
+def end_at_goals(store: ReplayStore, batch: Batch, compute_reward: RewardFunction) -> None:
+    """
+    Count on nothing after a goal: discount 0 where the reward is that of the goal itself.
+
+    :param store: that the batch comes from
+    :param batch: its discounts are changed
+    :param compute_reward: of the environment, sparse
+    """
+    goals = batch.observations[:, store.columns["desired_goal"]]
+    batch.discounts[at_goal(batch.rewards, goals, compute_reward)] = 0

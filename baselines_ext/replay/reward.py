@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from baselines_ext.replay.sampling import RewardFunction
+from baselines_ext.replay.samplers import RewardFunction
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,8 @@ from gymnasium import spaces
 from stable_baselines3.common.preprocessing import get_action_dim, get_obs_shape
 
 from baselines_ext.replay.fields import ACTION, REWARD, TERMINATED, WHOLE_OBSERVATION
-from baselines_ext.replay.store import ReplayStore, Rows
+from baselines_ext.replay.ring import Rows
+from baselines_ext.replay.store import ReplayStore
 
 
 class Sb3Arrays:

@@ -7,10 +7,11 @@ are reused in a ring, the oldest first; what is left of a partly overwritten epi
 All float fields lie side by side in one matrix, so that one ``take`` fetches a batch; it is of
 float64 where whole numbers are larger than float32 holds, else of float32.
 
-Sampling lives in ``sampling``: plain functions of a store, rows and a random generator.
+``ring`` knows which row is whose, ``samplers`` what is learned from them.
 """
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,15 +19,12 @@ import psutil
 
 from baselines_ext.replay.fields import ACTION, REWARD, TERMINATED, Field, by_field
 from baselines_ext.replay.packing import packed, unpack
+from baselines_ext.replay.ring import EpisodeRing, Rows
 
-Rows = np.ndarray
-"""Row numbers, (B,) int64."""
-
-_NO_EPISODE = -1
 _MOST_IN_FLOAT64 = 2**53
 
 
-class ReplayStore:
+class ReplayStore(EpisodeRing):
     """
     Episodes of one or more environments that are stepped together.
 
@@ -47,10 +45,9 @@ class ReplayStore:
         n_envs: int = 1,
         extra_fields: Mapping[str, Field] | None = None,
     ) -> None:
-        self.rows_per_env = n_rows // n_envs
-        if self.rows_per_env < 2:
+        rows_per_env = n_rows // n_envs
+        if rows_per_env < 2:
             raise ValueError(f"{n_rows} rows for {n_envs} environments hold no transition")
-        self.n_envs = n_envs
         self.observation_keys = tuple(observation_fields)
         scalar = Field(())
         self.fields: dict[str, Field] = {
@@ -60,11 +57,11 @@ class ReplayStore:
             TERMINATED: scalar,
             **(extra_fields or {}),
         }
-        self._check_memory()
+        self._check_memory(rows_per_env * n_envs)
         observed = (self.fields[key] for key in self.observation_keys)
         self.observation_width = sum(field.size for field in observed if field.is_float)
         """Columns of all float observation fields; they come first in the matrix."""
-        self.clear()
+        super().__init__(rows_per_env, n_envs)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -86,18 +83,19 @@ class ReplayStore:
         """Type of the float matrix."""
         return np.float64 if any(field.is_wide for field in self.fields.values()) else np.float32
 
-    def _check_memory(self) -> None:
-        needed = self.bytes_per_row * self.rows_per_env * self.n_envs
+    def _check_memory(self, n_rows: int) -> None:
+        needed = self.bytes_per_row * n_rows
         there = psutil.virtual_memory().available
         if needed > there:
             raise MemoryError(
-                f"a replay store of {self.rows_per_env * self.n_envs:,} rows of "
+                f"a replay store of {n_rows:,} rows of "
                 f"{self.bytes_per_row} bytes needs {needed / 2**30:,.1f} GiB, "
                 f"this machine has {there / 2**30:,.1f} GiB free"
             )
 
     def clear(self) -> None:
         """Forget everything."""
+        super().clear()
         n = self.rows_per_env * self.n_envs
         floats = {name: field for name, field in self.fields.items() if field.is_float}
         ends = np.cumsum([field.size for field in floats.values()])
@@ -111,21 +109,6 @@ class ReplayStore:
             for name, field in self.fields.items()
             if not field.is_float
         }
-        self.has_action = np.zeros(n, bool)
-        self._episode = np.full(n, _NO_EPISODE, np.int32)
-        # An episode takes at least two rows, so this many numbers never meet.
-        self._n_episode_numbers = self.rows_per_env // 2 + 2
-        self._first = np.zeros(self.n_envs * self._n_episode_numbers, np.int32)
-        self._last = np.zeros_like(self._first)
-        self._head = np.full(self.n_envs, -1, np.int64)
-        self.n_used = np.zeros(self.n_envs, np.int64)
-        """Rows in use of each environment."""
-        self._n_episodes = np.zeros(self.n_envs, np.int64)
-        self._in_episode = np.zeros(self.n_envs, bool)
-        self.n_transitions = 0
-        """Transitions that can be sampled."""
-        self.has_overwritten = False
-        """Whether an older transition had to go for a newer one."""
 
     def begin(self, env: int, observation: Mapping[str, Any]) -> None:
         """
@@ -134,23 +117,7 @@ class ReplayStore:
         :param env: number of the environment
         :param observation: by field name
         """
-        number = self._n_episodes[env] % self._n_episode_numbers
-        number += env * self._n_episode_numbers
-        self._n_episodes[env] += 1
-        if self._starts_episode(self._head[env]):
-            self._head[env] -= 1  # an episode without transitions is overwritten
-        row = self._advance(env)
-        self._episode[row] = number
-        self._first[number] = self._last[number] = row
-        self._write(row, observation)
-        self._in_episode[env] = True
-
-    def _starts_episode(self, row: int) -> bool:
-        """Tell whether a row is all that there is of an episode."""
-        if row < 0:
-            return False
-        number = self._episode[row]
-        return bool(self._first[number] == row and self._last[number] == row)
+        self._write(self._begin(env), observation)
 
     def append(
         self,
@@ -168,16 +135,9 @@ class ReplayStore:
         :param next_observation: by field name
         :param over: whether the episode ends here, by termination or truncation
         """
-        here = self._head[env]
+        here, row = self._step(env, over=over)
         self._write(here, transition)
-        self.has_action[here] = True
-        self.n_transitions += 1
-        number = self._episode[here]
-        row = self._advance(env)
-        self._episode[row] = number
-        self._last[number] = row
         self._write(row, next_observation)
-        self._in_episode[env] = not over
 
     def append_all(
         self,
@@ -192,80 +152,43 @@ class ReplayStore:
         :param next_observations: by field name, (n_envs, ...)
         :param over: bool, (n_envs,)
         """
-        here = self._head.copy()
+        here, rows = self._step_all(over)
         self._write_all(here, transitions)
-        self.has_action[here] = True
-        self.n_transitions += self.n_envs
-        numbers = self._episode[here]
-        rows = self._advance_all()
-        self._episode[rows] = numbers
-        self._last[numbers] = rows
         self._write_all(rows, next_observations)
-        np.logical_not(over, out=self._in_episode)
 
-    def in_episode(self, env: int) -> bool:
+    def extend(self, episodes: Iterable[Mapping[str, np.ndarray]]) -> None:
         """
-        Tell whether an environment's episode goes on.
+        Add whole episodes, to the environments in turn.
 
-        :param env: number of the environment
+        :param episodes: each by field name: the observation fields (T + 1, ...), and those of a
+            transition (T, ...), T at least 1
+        :raises ValueError: for other fields or lengths, or while an episode is running
         """
-        return bool(self._in_episode[env])
+        if self._in_episode.any():
+            raise ValueError("an episode is running, so no others can be added")
+        envs = itertools.cycle(np.argsort(self.n_used, kind="stable").tolist())
+        for env, episode in zip(envs, episodes, strict=False):
+            self._check_complete(episode)
+            rows = self._play(env, len(episode[REWARD]))
+            last = {name: values[-len(rows) :] for name, values in episode.items()}
+            observations = {key: last.pop(key) for key in self.observation_keys}
+            transitions = {name: values[-len(rows) + 1 :] for name, values in last.items()}
+            self._write_all(rows, observations)
+            self._write_all(rows[:-1], transitions)
 
-    def between_episodes(self) -> list[int]:
-        """List the environments whose next transition starts an episode."""
-        return [env for env, within in enumerate(self._in_episode.tolist()) if not within]
-
-    def end_episode(self, env: int) -> None:
-        """Take the running episode for truncated: the next transition starts a new one."""
-        self._in_episode[env] = False
-
-    def running_episode(self, env: int) -> Rows:
-        """
-        List the rows of the running episode, the last one without an action.
-
-        :param env: number of the environment
-        :return: (T + 1,); empty if none is running
-        """
-        if not self._in_episode[env]:
-            return np.zeros(0, np.int64)
-        number = self._episode[self._head[env]]
-        first = int(self._first[number])
-        length = (self._head[env] - first) % self.rows_per_env
-        return self.after(np.full(length + 1, first), np.arange(length + 1))
-
-    def _advance(self, env: int) -> int:
-        """Move to the next row of the ring and forget what it held."""
-        start = env * self.rows_per_env
-        row = int(start + (self._head[env] - start + 1) % self.rows_per_env)
-        if self._head[env] < 0:
-            row = start
-        number = self._episode[row]
-        if number != _NO_EPISODE:
-            self._first[number] = start + (row - start + 1) % self.rows_per_env
-            if self.has_action[row]:
-                self.has_action[row] = False
-                self.n_transitions -= 1
-                self.has_overwritten = True
-        self._head[env] = row
-        self.n_used[env] = max(self.n_used[env], row - start + 1)
-        return row
-
-    def _advance_all(self) -> Rows:
-        """Do for all environments what ``_advance`` does for one: their episodes have begun."""
-        places = self._head % self.rows_per_env
-        starts = self._head - places
-        rows = starts + (places + 1) % self.rows_per_env
-        known = rows[self._episode[rows] != _NO_EPISODE]
-        if known.size:
-            start = known - known % self.rows_per_env
-            self._first[self._episode[known]] = start + (known - start + 1) % self.rows_per_env
-            n_lost = int(np.count_nonzero(self.has_action[known]))
-            self.n_transitions -= n_lost
-            self.has_overwritten |= n_lost > 0
-            self.has_action[known] = False
-        self._head[:] = rows
-        np.maximum(self.n_used, rows - starts + 1, out=self.n_used)
-        return rows
+    def _check_complete(self, episode: Mapping[str, np.ndarray]) -> None:
+        if episode.keys() != self.fields.keys():
+            raise ValueError(f"an episode must hold {sorted(self.fields)}, got {sorted(episode)}")
+        n = len(episode[REWARD])
+        if n == 0:
+            raise ValueError("an episode must hold at least one transition")
+        for name, values in episode.items():
+            expected = (n + (name in self.observation_keys), *self.fields[name].shape)
+            if np.shape(values) != expected:
+                raise ValueError(
+                    f"{name} of an episode of {n} transitions must have shape {expected}, "
+                    f"got {np.shape(values)}"
+                )
 
     def _write(self, row: int, values: Mapping[str, Any]) -> None:
         target = self.matrix[row]
@@ -305,60 +228,6 @@ class ReplayStore:
             )
             for key, value in by_field(observation).items()
         )
-
-    def after(self, rows: Rows, n_steps: np.ndarray | int) -> Rows:
-        """
-        Go on from rows within their environments' rings.
-
-        :param rows: (B,)
-        :param n_steps: (B,) or one number
-        :return: (B,)
-        """
-        if self.n_envs == 1:
-            return (rows + n_steps) % self.rows_per_env
-        starts = rows - rows % self.rows_per_env
-        return starts + (rows - starts + n_steps) % self.rows_per_env
-
-    def steps_left(self, rows: Rows) -> np.ndarray:
-        """
-        Count the transitions from rows to the ends of their episodes, as far as they are known.
-
-        :param rows: (B,)
-        :return: (B,), at least 1 where the row has an action
-        """
-        return (self._last[self._episode[rows]] - rows) % self.rows_per_env
-
-    def steps_done(self, rows: Rows) -> np.ndarray:
-        """
-        Count the transitions from the starts of the rows' episodes, as far as they are kept.
-
-        :param rows: (B,)
-        :return: (B,)
-        """
-        return (rows - self._first[self._episode[rows]]) % self.rows_per_env
-
-    def rows_in_order(self, env: int) -> Rows:
-        """
-        List the rows of an environment's transitions, the oldest first.
-
-        :param env: number of the environment
-        :return: (n,)
-        """
-        start, used = env * self.rows_per_env, int(self.n_used[env])
-        oldest = self._head[env] + 1 - start if used == self.rows_per_env else 0
-        rows = start + (oldest + np.arange(used)) % self.rows_per_env
-        return rows[self.has_action[rows]]
-
-    def ends_episode(self, rows: Rows) -> np.ndarray:
-        """
-        Tell which transitions were the last of their episode, by termination or truncation.
-
-        :param rows: any shape, with actions
-        :return: bool, of the same shape
-        """
-        running = self._episode[self._head[self._in_episode]]
-        is_last = self.steps_left(rows) == 1
-        return is_last & ~np.isin(self._episode[rows], running)
 
     def column(self, name: str) -> np.ndarray:
         """View one field of all rows: (rows, size) for floats, (rows, *shape) for others."""

@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import torch as th
 
-from baselines_ext.replay.sampling import Batch
+from baselines_ext.replay.samplers import Batch
 
 TargetRange = tuple[float, float]
 """Least and greatest value that critics shall predict."""

@@ -12,6 +12,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from torch.utils.flop_counter import FlopCounterMode
 
 from baselines_ext.replay.buffer import EpisodeReplayBuffer
+from baselines_ext.replay.hindsight import Hindsight
 from tests.benchmarks.experience import EPISODE_LENGTH, GOAL_ENV, Setting, fill, now
 from tests.benchmarks.peers import (
     HER,
@@ -81,7 +82,7 @@ def sampling(n_stored: int, n_rounds: int) -> dict[str, Any]:
     """Measure how long a batch of 256 with hindsight takes to draw."""
     env = DummyVecEnv([lambda: gym.make(GOAL_ENV)])
     spaces = env.observation_space, env.action_space
-    ours = EpisodeReplayBuffer(n_stored, *spaces, device="cpu", **HER)  # type: ignore[arg-type]
+    ours = EpisodeReplayBuffer(n_stored, *spaces, device="cpu", sampler=Hindsight(**HER))
     ours.set_env(env)
     theirs = sb3.HerReplayBuffer(n_stored, *spaces, env=env, device="cpu", **HER)  # type: ignore[arg-type]
     fill(ours, GOAL_ENV, n_stored)
@@ -111,7 +112,7 @@ def bytes_per_transition() -> dict[str, float]:
     for value in vars(theirs).values():
         arrays += value.values() if isinstance(value, dict) else [value]
     theirs_bytes = sum(array.nbytes for array in arrays if hasattr(array, "nbytes"))
-    ours = EpisodeReplayBuffer(n, *spaces, device="cpu", **HER)  # type: ignore[arg-type]
+    ours = EpisodeReplayBuffer(n, *spaces, device="cpu", sampler=Hindsight(**HER))
     rows_per_transition = (EPISODE_LENGTH + 1) / EPISODE_LENGTH
     return {
         "row": ours.store.bytes_per_row,

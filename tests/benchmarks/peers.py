@@ -12,10 +12,9 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv
 
 import baselines_ext
-from baselines_ext.replay.buffer import EpisodeReplayBuffer
 from tests.benchmarks.experience import DATA, GOAL_ENV, Setting, fill, now
 
-HER = {"n_sampled_goal": 4, "goal_selection_strategy": "future"}
+HER: dict[str, Any] = {"n_sampled_goal": 4, "goal_selection_strategy": "future"}
 SBX_PYTHON = DATA / "sbx" / "bin" / "python"
 
 
@@ -105,16 +104,14 @@ def model_of(
     """Make a model of ``ours`` or ``sb3`` with the same settings."""
     is_her = setting.env == GOAL_ENV
     module: Any = baselines_ext if library == "ours" else sb3
-    if library == "ours":
-        buffer_class: Any = EpisodeReplayBuffer
-    else:
-        buffer_class = sb3.HerReplayBuffer if is_her else None
+    if is_her and library == "ours":
+        arguments["sampler"] = baselines_ext.Hindsight(**HER)
+    elif is_her:
+        arguments |= {"replay_buffer_class": sb3.HerReplayBuffer, "replay_buffer_kwargs": HER}
     return getattr(module, setting.learner)(
         setting.policy,
         gym.make(setting.env) if env is None else env,
         device="cpu",
-        replay_buffer_class=buffer_class,
-        replay_buffer_kwargs=HER if is_her else None,
         **setting.arguments,
         **arguments,
     )

@@ -25,7 +25,7 @@ from stable_baselines3.common.noise import NormalActionNoise
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 import baselines_ext  # noqa: E402
-from baselines_ext.replay.buffer import EpisodeReplayBuffer  # noqa: E402
+from baselines_ext.replay.hindsight import Hindsight  # noqa: E402
 from envs.point_reach import PointReach  # noqa: E402
 from util.rounding import at_least  # noqa: E402
 
@@ -128,11 +128,7 @@ def run(task: Task, n_sampled_goal: int, values: dict[str, Any], seed: int) -> C
     model = baselines_ext.DDPG(
         "MultiInputPolicy",
         make_env(task),
-        replay_buffer_class=EpisodeReplayBuffer,
-        replay_buffer_kwargs={
-            "n_sampled_goal": n_sampled_goal,
-            "goal_selection_strategy": "future",
-        },
+        sampler=Hindsight(n_sampled_goal),
         policy_kwargs={"net_arch": [32, 32]},
         action_noise=NormalActionNoise(np.zeros(2), 0.3 * np.ones(2)),
         buffer_size=N_EPOCHS * task.steps_per_epoch,

@@ -173,8 +173,7 @@ def stored_by(make: Any, wrapper: Any, *, layered: bool) -> list[np.ndarray]:
         model = baselines_ext.HAC("MultiInputPolicy", learners={"sac": learner}, **given)
         learners = [layer.learner for layer in model.layers]
     else:
-        hindsight = {"n_sampled_goal": 4}
-        model = learner("MultiInputPolicy", replay_buffer_kwargs=hindsight, **given)
+        model = learner("MultiInputPolicy", sampler=baselines_ext.Hindsight(4), **given)
         learners = [model]
     model.learn(70)
     stores = [learner.replay_buffer.store for learner in learners]

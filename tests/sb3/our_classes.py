@@ -8,6 +8,7 @@ from stable_baselines3 import her
 
 import baselines_ext
 from baselines_ext.replay.buffer import EpisodeReplayBuffer
+from baselines_ext.replay.hindsight import Hindsight
 
 _NAMES = ("SAC", "TD3", "DDPG", "DQN", "PPO")
 
@@ -16,9 +17,16 @@ class HindsightBuffer(EpisodeReplayBuffer):
     """Our buffer, called as SB3's ``HerReplayBuffer`` is."""
 
     def __init__(
-        self, *arguments: Any, env: Any = None, copy_info_dict: bool = False, **keywords: Any
+        self,
+        *arguments: Any,
+        env: Any = None,
+        copy_info_dict: bool = False,
+        n_sampled_goal: int = 4,
+        goal_selection_strategy: Any = "future",
+        **keywords: Any,
     ) -> None:
-        super().__init__(*arguments, **{"n_sampled_goal": 4, **keywords})
+        sampler = Hindsight(n_sampled_goal, goal_selection_strategy)
+        super().__init__(*arguments, **{**keywords, "sampler": sampler})
         if env is not None:
             self.set_env(env)
 

@@ -1,29 +1,31 @@
 """Hindsight goals: where they come from, which come first, and what is learned from them."""
 
 import functools
-import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import baselines_ext
 from baselines_ext.hac.relabelling import HindsightRelabelling
-from baselines_ext.replay.buffer import EpisodeReplayBuffer
-from baselines_ext.replay.hindsight import HindsightGoals, hindsight_goals, relabel
+from baselines_ext.replay.hindsight import (
+    GoalSelectionStrategy,
+    Hindsight,
+    HindsightGoals,
+    hindsight_goals,
+    relabel,
+)
 from baselines_ext.replay.reward import batched
-from baselines_ext.replay.sampling import GoalSelectionStrategy, draw_rows, transitions
+from baselines_ext.replay.samplers import draw_rows, transitions
 from tests.baselines_ext.hac.test_hac import LEARNER, agent, largest_difference, venv
 from tests.baselines_ext.replay.test_replay_store import (
     GAMMA,
     add_episode,
     empty_store,
     lengths,
-    observation,
 )
 
 
@@ -150,11 +152,9 @@ def test_relabelled_transitions():
     assert (store.column("desired_goal")[:5] == 1e6).all()  # the store itself is never changed
 
 
-@pytest.mark.parametrize("hindsight", [{"n_sampled_goal": 4}, {"goals_terminate": True}])
-def test_hindsight_knows_no_returns_of_several_steps(hindsight):
-    space = spaces.Dict({key: spaces.Box(-1, 1, (2,)) for key in observation(0)})
-    with pytest.raises(ValueError, match="hindsight goes with n_steps=1, got n_steps=3"):
-        EpisodeReplayBuffer(20, space, spaces.Box(-1, 1, (1,)), n_steps=3, **hindsight)
+def test_hindsight_knows_no_returns_of_several_steps():
+    with pytest.raises(ValueError, match="n_steps=3 goes without a sampler, got Hindsight"):
+        baselines_ext.SAC("MultiInputPolicy", venv(), n_steps=3, sampler=Hindsight())
 
 
 def test_candidates_change_what_is_learned():
@@ -180,10 +180,4 @@ def test_what_a_buffer_remembers_is_loaded_and_not_how_it_samples(tmp_path: Path
     one.save_replay_buffer(tmp_path / "buffer.pkl")
     other.load_replay_buffer(tmp_path / "buffer.pkl")
     assert other.replay_buffer.size() == 30
-    assert other.replay_buffer.hindsight.n_candidates == 8
-
-
-def test_parts_saved_before_there_were_candidates_have_one():
-    part = HindsightRelabelling(n_candidates=4)
-    del part.n_candidates
-    assert pickle.loads(pickle.dumps(part)).n_candidates == 1
+    assert other.replay_buffer.sampler.goals.n_candidates == 8

@@ -20,6 +20,7 @@ from stable_baselines3.her.goal_selection_strategy import GoalSelectionStrategy
 import baselines_ext
 import envs  # noqa: F401
 from baselines_ext.replay.buffer import EpisodeReplayBuffer
+from baselines_ext.replay.hindsight import Hindsight
 
 
 def small() -> dict[str, Any]:
@@ -27,10 +28,7 @@ def small() -> dict[str, Any]:
     return {"policy_kwargs": {"net_arch": [16]}, "batch_size": 16, "device": "cpu"}
 
 
-HINDSIGHT: dict[str, Any] = {
-    "replay_buffer_class": EpisodeReplayBuffer,
-    "replay_buffer_kwargs": {"n_sampled_goal": 4},
-}
+HINDSIGHT: dict[str, Any] = {"sampler": Hindsight(4)}
 
 
 class Counted(gym.Env):
@@ -246,7 +244,7 @@ def test_n_step_returns_are_not_said_to_be_ignored():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model = sac(Counted(), n_steps=3)
-    assert model.replay_buffer.n_steps == 3
+    assert model.replay_buffer.sampler.n_steps == 3
     with pytest.warns(UserWarning, match="is ignored"):
         sac(Counted(), n_steps=3, replay_buffer_class=DictReplayBuffer)
 
@@ -275,10 +273,9 @@ def test_no_update_of_a_layer_is_left_when_learning_ends(overlap):
 
 @pytest.mark.parametrize("strategy", GoalSelectionStrategy)
 def test_sb3_names_of_strategies_work(strategy):
-    kwargs = {"n_sampled_goal": 4, "goal_selection_strategy": strategy}
-    model = sac(Counted(), **{**HINDSIGHT, "replay_buffer_kwargs": kwargs})
+    model = sac(Counted(), sampler=Hindsight(4, strategy))
     model.learn(40)
-    assert model.replay_buffer.hindsight.strategy.name == strategy.name
+    assert model.replay_buffer.sampler.goals.strategy.name == strategy.name
 
 
 @pytest.mark.parametrize("n_envs", [1, 2])

@@ -2,6 +2,7 @@
 
 import pickle
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import psutil
@@ -12,10 +13,9 @@ from hypothesis import strategies as st
 
 from baselines_ext.replay.buffer import EpisodeReplayBuffer
 from baselines_ext.replay.fields import Field
-from baselines_ext.replay.hindsight import hindsight_goals
+from baselines_ext.replay.hindsight import GoalSelectionStrategy, hindsight_goals
 from baselines_ext.replay.reward import batched
-from baselines_ext.replay.sampling import (
-    GoalSelectionStrategy,
+from baselines_ext.replay.samplers import (
     draw_rows,
     n_step_transitions,
     transitions,
@@ -134,6 +134,94 @@ def test_environments_together_are_stored_as_one_by_one(
         before = after
         for name, values in vars(one_by_one).items():
             np.testing.assert_equal(vars(together)[name], values, err_msg=name)
+
+
+@st.composite
+def some_episodes(draw: st.DrawFn) -> list[dict[str, np.ndarray]]:
+    rng = np.random.default_rng(draw(st.integers(0, 10**6)))
+    episodes = []
+    for n in draw(st.lists(st.integers(1, 9), max_size=20)):
+        ends = np.arange(n) == n - 1
+        episodes.append(
+            {
+                "seen": rng.random((n + 1, 3)).astype(np.float32),
+                "goal": rng.random(n + 1).astype(np.float32),
+                "picture": rng.integers(0, 256, (n + 1, 2, 2), dtype=np.uint8),
+                "action": rng.integers(0, 9, (n, 1)),
+                "reward": rng.random(n).astype(np.float32),
+                "terminated": (ends & (rng.random() < 0.5)).astype(np.float32),
+            }
+        )
+    return episodes
+
+
+def stored(store: ReplayStore) -> list[Any]:
+    """Everything that can be known of a store from outside, environment by environment."""
+    found: list[Any] = [store.n_transitions, store.has_overwritten, *store.n_used]
+    for env in range(store.n_envs):
+        rows = store.rows_in_order(env)
+        later = store.after(rows, 1)
+        found += [store.steps_left(rows), store.steps_done(rows), store.ends_episode(rows)]
+        found += [store.column(name)[rows] for name in store.fields]
+        found += [store.column(name)[later] for name in store.observation_keys]
+        found.append(store.in_episode(env))
+    return found
+
+
+@given(some_episodes(), some_episodes(), st.integers(1, 3), st.integers(2, 12))
+@settings(max_examples=100, deadline=None)
+def test_whole_episodes_are_stored_as_step_by_step(before, then, n_envs: int, rows_per_env: int):
+    """Also those that are longer than the ring, and what is appended afterwards."""
+    whole, by_step = (
+        ReplayStore(n_envs * rows_per_env, WITH_PICTURES, Field((1,), np.int64), n_envs)
+        for _ in range(2)
+    )
+    for episodes in (before, then):
+        envs = np.argsort(by_step.n_used, kind="stable")
+        whole.extend(episodes)
+        for i, episode in enumerate(episodes):
+            env, n = int(envs[i % n_envs]), len(episode["reward"])
+            by_step.begin(env, {key: episode[key][0] for key in WITH_PICTURES})
+            for t in range(n):
+                transition = {key: episode[key][t] for key in ("action", "reward", "terminated")}
+                following = {key: episode[key][t + 1] for key in WITH_PICTURES}
+                by_step.append(env, transition, following, over=t == n - 1)
+        for got, wanted in zip(stored(whole), stored(by_step), strict=True):
+            np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"reward": np.zeros(2)}, r"of an episode of 2 transitions must have shape \(3, 3\)"),
+        ({"action": np.zeros(3)}, r"action of .* must have shape \(3, 1\), got \(3,\)"),
+        ({"seen": np.zeros((4, 2))}, r"seen of .* must have shape \(4, 3\), got \(4, 2\)"),
+        ({"sound": np.zeros(4)}, r"must hold \['action', .*\], got \['action', .*'sound'"),
+        ({key: np.zeros(0) for key in ("action", "reward", "terminated")}, "at least one"),
+    ],
+)
+def test_an_episode_that_does_not_fit_is_refused(change, sentence):
+    store = ReplayStore(20, WITH_PICTURES, Field((1,), np.int64))
+    episode = {
+        "seen": np.zeros((4, 3)),
+        "goal": np.zeros(4),
+        "picture": np.zeros((4, 2, 2)),
+        "action": np.zeros((3, 1)),
+        "reward": np.zeros(3),
+        "terminated": np.zeros(3),
+    }
+    with pytest.raises(ValueError, match=sentence):
+        store.extend([episode | change])
+    assert store.n_transitions == 0
+    store.extend([episode])
+    assert store.n_transitions == 3
+
+
+def test_no_episodes_are_added_while_one_is_running():
+    store = empty_store()
+    add_episode(store, 0, 3, end="running")
+    with pytest.raises(ValueError, match="an episode is running"):
+        store.extend([])
 
 
 def test_running_episodes_are_sampled():

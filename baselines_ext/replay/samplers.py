@@ -1,17 +1,19 @@
 """
-Samplers: plain functions of a replay store, rows and a random generator.
+What is learned from a replay store: samplers, which draw batches, and what they are made of.
 
-Each returns a ``Batch``; the arrays are the caller's own.
+A sampler is a ``_target_`` of a learner's ``sampler`` node. All is a function of a store and a
+random generator; the arrays of a ``Batch`` are the caller's own.
 """
 
-from collections.abc import Callable
-from enum import Enum
-from typing import NamedTuple
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from baselines_ext.replay.fields import ACTION, REWARD, TERMINATED
-from baselines_ext.replay.store import ReplayStore, Rows
+from baselines_ext.replay.fields import ACTION, REWARD, TERMINATED, Field
+from baselines_ext.replay.ring import Rows
+from baselines_ext.replay.store import ReplayStore
 
 RewardFunction = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From achieved goals (N, G) and desired goals (N, G) to rewards (N,)."""
@@ -27,6 +29,7 @@ class Batch(NamedTuple):
     :param rewards: (B,), of n steps together where n-step returns are sampled
     :param next_observations: (B, W)
     :param discounts: (B,), factor of the next state's value: 0 after a termination
+    :param next_rows: (B,) where ``next_observations`` came from
     """
 
     rows: Rows
@@ -35,21 +38,79 @@ class Batch(NamedTuple):
     rewards: np.ndarray
     next_observations: np.ndarray
     discounts: np.ndarray
+    next_rows: Rows
 
 
-class GoalSelectionStrategy(Enum):
+class Sampler(ABC):
+    """Draws what a learner learns from; ``@needs`` says what it needs from the environment."""
+
+    def extra_fields(self, action: Field) -> Mapping[str, Field]:  # noqa: ARG002
+        """
+        Name what a transition must hold beside action, reward and termination.
+
+        :param action: the field of actions
+        :return: by name; whoever stores transitions fills them
+        """
+        return {}
+
+    @abstractmethod
+    def sample(
+        self,
+        store: ReplayStore,
+        batch_size: int,
+        gamma: float,
+        rng: np.random.Generator,
+        compute_reward: RewardFunction | None,
+    ) -> Batch:
+        """
+        Draw transitions, with replacement.
+
+        :param store: to draw from
+        :param batch_size: how many, B
+        :param gamma: discount factor, in [0, 1]
+        :param rng: only source of randomness
+        :param compute_reward: of the environment, for samplers that need ``rewards_goals``
+        :raises ValueError: if nothing is stored
+        """
+
+
+class Uniform(Sampler):
     """
-    Which achieved goal of the same episode replaces the desired one.
+    All transitions alike, with returns over some steps.
 
-    Saved replay buffers name this module, so it stays here.
+    :param n_steps: of the returns, at least 1
+    :raises ValueError: for fewer
     """
 
-    FUTURE = "future"
-    """One achieved after the transition's start, its own end included."""
-    FINAL = "final"
-    """The last one."""
-    EPISODE = "episode"
-    """Any one."""
+    def __init__(self, n_steps: int = 1) -> None:
+        if n_steps < 1:
+            raise ValueError(f"n_steps must be at least 1, got {n_steps}")
+        self.n_steps = n_steps
+
+    def sample(
+        self,
+        store: ReplayStore,
+        batch_size: int,
+        gamma: float,
+        rng: np.random.Generator,
+        compute_reward: RewardFunction | None = None,  # noqa: ARG002
+    ) -> Batch:
+        """Draw transitions; see ``Sampler``."""
+        rows = draw_rows(store, batch_size, rng)
+        return n_step_transitions(store, rows, gamma, self.n_steps)
+
+
+def refuse_another_sampler(algorithm: str, make: Callable[..., Any]) -> None:
+    """
+    Refuse a sampler that an algorithm with one of its own would silently replace.
+
+    :param algorithm: that brings its own
+    :param make: constructor of its learner, as the config gives it
+    :raises ValueError: if there is another
+    """
+    other = getattr(make, "keywords", {}).get("sampler")
+    if other is not None:
+        raise ValueError(f"{algorithm} brings its own sampler, got {type(other).__name__} as well")
 
 
 def observations_of(store: ReplayStore) -> np.ndarray:
@@ -115,6 +176,7 @@ def _fetch(store: ReplayStore, rows: Rows, next_rows: Rows, gamma: float) -> Bat
         rewards=here[:, store.columns[REWARD].start],
         next_observations=taken[n:, :width],
         discounts=gamma * (1 - here[:, store.columns[TERMINATED].start]),
+        next_rows=next_rows,
     )
 
 
@@ -140,27 +202,3 @@ def n_step_transitions(store: ReplayStore, rows: Rows, gamma: float, n_steps: in
         rewards=(rewards * used * gamma**steps).sum(axis=1, dtype=np.float64).astype(np.float32),
         discounts=(gamma**n_taken * (1 - terminated)).astype(np.float32),
     )
-
-
-def at_goal(rewards: np.ndarray, goals: np.ndarray, compute_reward: RewardFunction) -> np.ndarray:
-    """
-    Tell which rewards are as good as that of a goal itself.
-
-    :param rewards: (N,)
-    :param goals: (N, G), at least one; all are taken to pay the same when they are reached
-    :param compute_reward: of the environment, sparse
-    :return: (N,) bool
-    """
-    return rewards >= compute_reward(goals[:1], goals[:1])
-
-
-def end_at_goals(store: ReplayStore, batch: Batch, compute_reward: RewardFunction) -> None:
-    """
-    Count on nothing after a goal: discount 0 where the reward is that of the goal itself.
-
-    :param store: that the batch comes from
-    :param batch: its discounts are changed
-    :param compute_reward: of the environment, sparse
-    """
-    goals = batch.observations[:, store.columns["desired_goal"]]
-    batch.discounts[at_goal(batch.rewards, goals, compute_reward)] = 0
