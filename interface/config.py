@@ -1,22 +1,38 @@
 """
 What a config must contain: the names, types and ranges of our own nodes.
 
-Values live in ``conf/`` alone. Here is their shape, which Hydra checks while it composes, and the
-ranges, which ``check_ranges`` checks before anything is built. The parameters of the algorithms
-are not repeated here; see ``interface.parameters``.
+Values live in ``conf/`` alone. Here is their shape, which Hydra checks while it composes, and next
+to each its range, which ``check_ranges`` checks before anything is built. The parameters of the
+algorithms are not repeated here; see ``interface.parameters``.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from interface.errors import UserError
+from interface.ranges import Count, Range, at_least, between, more_than, ranges_of
 
 LARGEST_SEED = 2**32 - 1  # of numpy
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_pair_of_seeds(value: Any) -> bool:
+    return len(value) == 2 and 0 <= value[0] <= value[1] <= LARGEST_SEED
+
+
+_THREADS = Range(lambda value: value == "auto" or _is_count(value), "auto or at least 1")
+_OVERLAP = Range(lambda value: value == "auto" or isinstance(value, bool), "auto, true or false")
+_SEEDS = Range(
+    lambda value: value is None or _is_pair_of_seeds(value),
+    "[least, greatest] from 0 to 2**32 - 1",
+)
 
 
 class Direction(Enum):
@@ -35,7 +51,7 @@ class EnvConfig:
     # module:Class, only for environments of this repository and of imported packages' YAMLs
     entry_point: str | None = None
     # steps after which an episode is truncated; null: as registered
-    max_episode_steps: int | None = None
+    max_episode_steps: Annotated[int | None, at_least(1)] = None
     # arguments of gymnasium.make
     kwargs: dict[str, Any] = field(default_factory=dict)
     # nodes with a _target_ that takes the environment, innermost first
@@ -44,13 +60,13 @@ class EnvConfig:
     # null: the reward threshold of the registry, if there is one
     success_return: float | None = None
     # training environments stepped together
-    n_envs: int = 1
+    n_envs: Count = 1
     # each of them in a process of its own
     subprocesses: bool = False
     # only one instance may live: training, evaluations and films share it
     exclusive: bool = False
     # [least, greatest] seed that the environment knows; null: any of 32 bits
-    seeds: list[int] | None = None
+    seeds: Annotated[list[int] | None, _SEEDS] = None
 
 
 @dataclass
@@ -71,8 +87,8 @@ class NormalizeConfig:
 
     observation: bool = MISSING
     reward: bool = MISSING
-    clip_observation: float = MISSING
-    clip_reward: float = MISSING
+    clip_observation: Annotated[float, more_than(0)] = MISSING
+    clip_reward: Annotated[float, more_than(0)] = MISSING
 
 
 @dataclass
@@ -80,10 +96,11 @@ class RenderConfig:
     """Films of evaluation episodes."""
 
     mode: str = MISSING
-    every_n_epochs: int = MISSING
-    n_episodes: int = MISSING
-    width: int = MISSING
-    height: int = MISSING
+    every_n_epochs: Count = MISSING
+    n_episodes: Count = MISSING
+    # the names of the strip below take 170
+    width: Annotated[int, at_least(240)] = MISSING
+    height: Annotated[int, at_least(16)] = MISSING
     format: str = MISSING
     metrics: list[str] = MISSING
 
@@ -101,26 +118,26 @@ class MainConfig:
     render: RenderConfig = field(default_factory=RenderConfig)
     run_monitor: Any = MISSING
     search_space: dict[str, Any] = field(default_factory=dict)
-    seed: int = MISSING
+    seed: Annotated[int, between(0, LARGEST_SEED)] = MISSING
     device: str = MISSING
-    n_threads: Any = MISSING
-    overlap: Any = MISSING
+    n_threads: Annotated[Any, _THREADS] = MISSING
+    overlap: Annotated[Any, _OVERLAP] = MISSING
     update: str = MISSING
-    n_parallel_runs: int = MISSING
-    n_epochs: int = MISSING
-    eval_after_n_steps: int = MISSING
-    n_test_rollouts: int = MISSING
-    max_evaluation_steps: int = MISSING
+    n_parallel_runs: Count = MISSING
+    n_epochs: Count = MISSING
+    eval_after_n_steps: Count = MISSING
+    n_test_rollouts: Count = MISSING
+    max_evaluation_steps: Count = MISSING
     # runs of before this key used the shared list
-    test_goals: int = 0
+    test_goals: Annotated[int, at_least(0)] = 0
     early_stop_data_column: str = MISSING
     early_stop_threshold: float = MISSING
-    early_stop_last_n: int = MISSING
+    early_stop_last_n: Count = MISSING
     early_stop_direction: Direction = MISSING
     hyperopt_criterion: Any = MISSING
     hyperopt_direction: Any = MISSING
-    checkpoint_every_n_epochs: int = MISSING
-    log_interval: int = MISSING
+    checkpoint_every_n_epochs: Count = MISSING
+    log_interval: Count = MISSING
     tensorboard: bool = MISSING
     restore: str | None = MISSING
     imports: list[str] = MISSING
@@ -135,40 +152,6 @@ def register_schemas() -> None:
     ConfigStore.instance().store(name="main_schema", node=MainConfig)
 
 
-def _at_least(bound: float) -> tuple[Callable[[Any], bool], str]:
-    return (lambda value: value is None or value >= bound), f"at least {bound}"
-
-
-def _more_than(bound: float) -> tuple[Callable[[Any], bool], str]:
-    return (lambda value: value is None or value > bound), f"more than {bound}"
-
-
-def _between(low: float, high: float) -> tuple[Callable[[Any], bool], str]:
-    return (lambda value: value is None or low <= value <= high), f"from {low} to {high}"
-
-
-_RANGES = {
-    "env.n_envs": _at_least(1),
-    "env.max_episode_steps": _at_least(1),
-    "normalize.clip_observation": _more_than(0),
-    "normalize.clip_reward": _more_than(0),
-    "render.every_n_epochs": _at_least(1),
-    "render.n_episodes": _at_least(1),
-    "render.width": _at_least(240),  # the names of the strip below take 170
-    "render.height": _at_least(16),
-    "seed": _between(0, LARGEST_SEED),
-    "n_parallel_runs": _at_least(1),
-    "n_epochs": _at_least(1),
-    "eval_after_n_steps": _at_least(1),
-    "n_test_rollouts": _at_least(1),
-    "max_evaluation_steps": _at_least(1),
-    "test_goals": _at_least(0),
-    "early_stop_last_n": _at_least(1),
-    "checkpoint_every_n_epochs": _at_least(1),
-    "log_interval": _at_least(1),
-}
-
-
 def check_ranges(cfg: DictConfig) -> None:
     """
     Check our own nodes, before anything is built or written.
@@ -176,16 +159,10 @@ def check_ranges(cfg: DictConfig) -> None:
     :param cfg: a composed main config
     :raises UserError: naming the key, the value got, and what would be right
     """
-    for key, (holds, wanted) in _RANGES.items():
+    for key, allowed in ranges_of(MainConfig).items():
         value = OmegaConf.select(cfg, key)
-        if not holds(value):
-            raise UserError(f"{key} must be {wanted}, got {value}")
-    _check_auto("n_threads", cfg.n_threads, "auto or at least 1", _is_count)
-    _check_auto("overlap", cfg.overlap, "auto, true or false", lambda on: isinstance(on, bool))
-    _check_env(cfg)
-
-
-def _check_env(cfg: DictConfig) -> None:
+        if not allowed.holds(value):
+            raise UserError(f"{key} must be {allowed.wanted}, got {value}")
     alone = cfg.env.n_envs == 1 and not cfg.env.subprocesses and cfg.overlap is not True
     if cfg.env.exclusive and not alone:
         raise UserError(
@@ -193,15 +170,3 @@ def _check_env(cfg: DictConfig) -> None:
             "env.subprocesses=false and without overlap=true, got "
             f"{cfg.env.n_envs}, {cfg.env.subprocesses} and {cfg.overlap}"
         )
-    seeds = cfg.env.seeds
-    if seeds is not None and not (len(seeds) == 2 and 0 <= seeds[0] <= seeds[1] < 2**32):
-        raise UserError(f"env.seeds must be [least, greatest] from 0 to 2**32 - 1, got {seeds}")
-
-
-def _check_auto(key: str, value: Any, wanted: str, holds: Callable[[Any], bool]) -> None:
-    if value != "auto" and not holds(value):
-        raise UserError(f"{key} must be {wanted}, got {value}")
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
