@@ -16,23 +16,23 @@ from hydra_plugins.early_stop_tpe_sweeper._executor import LauncherExecutor
 from hydra_plugins.early_stop_tpe_sweeper._founding import enqueue, found, is_founded, join
 from hydra_plugins.early_stop_tpe_sweeper._jobs import JobMaker, given_value
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
+from hydra_plugins.early_stop_tpe_sweeper._monitor_settings import MonitorSettings
 from hydra_plugins.early_stop_tpe_sweeper._no_repeats import NoRepeats
 from hydra_plugins.early_stop_tpe_sweeper._plan import show_plan
 from hydra_plugins.early_stop_tpe_sweeper._report import write_report
 from hydra_plugins.early_stop_tpe_sweeper._reserved import check_searchable
-from hydra_plugins.early_stop_tpe_sweeper._rules import Race
 from hydra_plugins.early_stop_tpe_sweeper._search_space import (
     SearchSpace,
     configured_space,
     parse,
     remarks,
 )
-from hydra_plugins.early_stop_tpe_sweeper._settings import check_settings, directions_of
 from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage
 from hydra_plugins.early_stop_tpe_sweeper._sweep import End
 from hydra_plugins.early_stop_tpe_sweeper._tuned import preset_values
 from hydra_plugins.early_stop_tpe_sweeper._warm_start import configurations_of, known_configurations
 from hydra_plugins.early_stop_tpe_sweeper._work import runs_per_host, work, workers_of
+from hydra_plugins.early_stop_tpe_sweeper.config import Settings, read_settings
 from interface.config import Direction, MainConfig, check_ranges
 from interface.errors import UserError
 from interface.instantiation import instantiate
@@ -59,17 +59,15 @@ def run_sweep(
     :param arguments: overrides of the command line
     :raises UserError: for wrong input, before anything is written
     """
-    settings: Any = OmegaConf.to_container(config.hydra.sweeper, resolve=True, enum_to_str=True)
+    settings = read_settings(config.hydra.sweeper)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    check_settings(settings)
-    space, base = checked_space(context, config, settings["params"], arguments)
-    check_objectives(base, directions_of(settings["direction"]))
-    race = Race(settings["min_trials_per_param"], settings["max_trials_per_param"])
-    if settings["plan"]:
-        show_plan(context, task_function, config, space, settings, race)
+    space, base = checked_space(context, config, settings.params, arguments)
+    check_objectives(base, settings.directions)
+    if settings.plan:
+        show_plan(context, task_function, config, space, settings)
         return
     preset = preset_values(context.config_loader, config, space, base)
-    warm = configurations_of(settings["warm_start"], space) if settings["warm_start"] else []
+    warm = configurations_of(settings.warm_start, space) if settings.warm_start else []
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=task_function, config=config
     )
@@ -77,13 +75,13 @@ def run_sweep(
     seed = joined(ledger, context, config, space, settings, base, arguments)
     for params in warm:
         enqueue(ledger.screening, params, "warm start")
-    n_workers = workers_of(launcher, settings["n_jobs"])
+    n_workers = workers_of(launcher, settings.n_jobs)
     n_runs = runs_per_host(launcher, n_workers)
-    make_job = JobMaker(context.config_loader, config, space, seed, ledger.commit, n_runs)
+    make_job = JobMaker(context.config_loader, config, settings, space, seed, ledger.commit, n_runs)
     sweep_dir = Path(config.hydra.sweep.dir)
     with LauncherExecutor(launcher, n_workers) as executor:
-        end, idle_share = work(executor, n_workers, make_job, ledger, race, settings, sweep_dir)
-    write_report(sweep_dir, ledger, race, space, idle_share, end, base, preset)
+        end, idle_share = work(executor, n_workers, make_job, ledger, settings, sweep_dir)
+    write_report(sweep_dir, ledger, settings, space, idle_share, end, base, preset)
     _raise_if_failed(end, ledger)
 
 
@@ -120,7 +118,7 @@ def joined(
     context: HydraContext,
     config: DictConfig,
     space: SearchSpace,
-    settings: Mapping[str, Any],
+    settings: Settings,
     base: DictConfig,
     arguments: Sequence[str],
 ) -> int:
@@ -138,28 +136,28 @@ def joined(
     :raises UserError: if the study searches another space
     """
     study = ledger.screening
-    if ledger.is_founder or not is_founded(study, settings["heartbeat_timeout_seconds"]):
+    if ledger.is_founder or not is_founded(study, settings.heartbeat_timeout_seconds):
         known = known_configurations(context.config_loader, config, space)
         found(study, space.distributions, _seed(arguments), ledger.commit, known)
     return join(study, space.distributions, monitor_settings(base, settings), ledger.commit)
 
 
-def open_ledger(settings: Mapping[str, Any], space: SearchSpace) -> Ledger:
+def open_ledger(settings: Settings, space: SearchSpace) -> Ledger:
     """
     Open the study, a new one or one that goes on.
 
     :param settings: of the sweeper
     :param space: to search
     """
-    sampler = make_sampler(settings["sampler"], space)
+    sampler = make_sampler(settings.sampler, space)
     ledger = Ledger(
-        open_storage(settings["storage"], settings["storage_patience_seconds"]),
-        settings["study_name"],
+        open_storage(settings.storage, settings.storage_patience_seconds),
+        settings.study_name,
         space.distributions,
-        directions_of(settings["direction"]),
+        settings.directions,
         sampler,
         identity(),
-        settings["heartbeat_timeout_seconds"],
+        settings.heartbeat_timeout_seconds,
         (git(REPOSITORY, "rev-parse", "HEAD") or "").strip(),
     )
     if not ledger.is_founder:
@@ -198,27 +196,27 @@ def make_sampler(sampler: Any, space: SearchSpace) -> optuna.samplers.BaseSample
         raise UserError(f"hydra/sweeper/sampler=grid: {error}") from error
 
 
-def monitor_settings(base: DictConfig, settings: Mapping[str, Any]) -> dict[str, Any]:
+def monitor_settings(base: DictConfig, settings: Settings) -> MonitorSettings:
     """
-    Gather what the workers go by.
+    Gather what the runs go by.
 
     :param base: of a trial
     :param settings: of the sweeper
     """
     found = criteria(base) if "hyperopt_criterion" in base else []
     only = found[0] if len(found) == 1 else None
-    return {
-        "budget": base.get("n_epochs", 1),
-        "factor": settings["epoch_factor"],
-        "warm_up": settings["warm_up"],
-        "no_sign_of_life": settings["no_sign_of_life"] if only and only.counts_successes else None,
-        "no_sign_of_life_after": settings["no_sign_of_life_after"],
-        "n_needed": settings["min_trials_per_param"],
-        "n_allowed": settings["max_trials_per_param"],
-        "criterion": only and only.column,
-        "maximize": only is None or only.direction is Direction.maximize,
-        "pruner": None if len(directions_of(settings["direction"])) > 1 else settings["pruner"],
-    }
+    return MonitorSettings(
+        budget=base.get("n_epochs", 1),
+        factor=settings.epoch_factor,
+        warm_up=settings.warm_up,
+        no_sign_of_life=settings.no_sign_of_life if only and only.counts_successes else None,
+        no_sign_of_life_after=settings.no_sign_of_life_after,
+        n_needed=settings.min_trials_per_param,
+        n_allowed=settings.max_trials_per_param,
+        criterion=None if only is None else only.column,
+        maximize=only is None or only.direction is Direction.maximize,
+        pruner=None if len(settings.directions) > 1 else settings.pruner,
+    )
 
 
 def check_objectives(base: DictConfig, directions: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage
 
+from hydra_plugins.early_stop_tpe_sweeper._monitor_settings import MonitorSettings
 from hydra_plugins.early_stop_tpe_sweeper._records import (
     COMMIT,
     FOUNDER,
@@ -101,15 +102,15 @@ def is_founded(study: optuna.Study, timeout_seconds: float) -> bool:
 def join(
     study: optuna.Study,
     space: Mapping[str, BaseDistribution],
-    settings: Mapping[str, Any],
+    settings: MonitorSettings,
     commit: str,
 ) -> int:
     """
-    Join a complete study, and tell the workers what they go by.
+    Join a complete study, and tell the runs what they go by.
 
     :param study: of screened configurations
     :param space: what is searched
-    :param settings: see ``_monitor``
+    :param settings: of the monitors of the runs
     :param commit: of the code on this host
     :return: seed of the screening runs, which stays what it was at first
     :raises UserError: if the study searches another space
@@ -131,8 +132,8 @@ def join(
             attributes.get(COMMIT, "")[:10] or "unknown",
             commit[:10] or "unknown",
         )
-    if attributes.get(SETTINGS) != settings:
-        study.set_user_attr(SETTINGS, dict(settings))
+    if attributes.get(SETTINGS) != settings.to_json():
+        study.set_user_attr(SETTINGS, settings.to_json())
     return int(attributes[SEED])
 
 

@@ -12,6 +12,7 @@ from optuna.trial import Trial
 from hydra_plugins.early_stop_tpe_sweeper._executor import Job
 from hydra_plugins.early_stop_tpe_sweeper._records import CANDIDATE, RUN
 from hydra_plugins.early_stop_tpe_sweeper._search_space import SearchSpace
+from hydra_plugins.early_stop_tpe_sweeper.config import Settings
 from interface.config import LARGEST_SEED
 from interface.resolvers import quoted
 from interface.run_files import CONFIG, LAST
@@ -29,6 +30,7 @@ class JobMaker:
 
     :param loader: composes configs
     :param config: of the sweep
+    :param settings: of the sweeper
     :param space: what is searched
     :param seed: of the screening runs
     :param commit: of the code on this host
@@ -37,6 +39,7 @@ class JobMaker:
 
     loader: ConfigLoader
     config: DictConfig
+    settings: Settings
     space: SearchSpace
     seed: int
     commit: str
@@ -89,19 +92,18 @@ class JobMaker:
 
     def _fresh_goals(self, seed: int) -> list[str]:
         """Let a run be judged by goals that neither screening nor any other run has seen."""
-        n_rollouts = self.config.hydra.sweeper.n_verification_rollouts
+        n_rollouts = self.settings.n_verification_rollouts
         wanted = {"test_goals": seed + 1, "n_test_rollouts": n_rollouts}
         return [f"{key}={value}" for key, value in wanted.items() if key in self.config]
 
     def _monitor_overrides(self, trial: Trial, *, is_fresh: bool) -> list[str]:
-        sweeper = self.config.hydra.sweeper
         return [
             f"run_monitor._target_={_MONITOR}",
-            f"+run_monitor.storage={quoted(sweeper.storage)}",
-            f"+run_monitor.study_name={quoted(sweeper.study_name)}",
+            f"+run_monitor.storage={quoted(self.settings.storage)}",
+            f"+run_monitor.study_name={quoted(self.settings.study_name)}",
             f"+run_monitor.trial_id={trial._trial_id}",
             f"+run_monitor.is_fresh={str(is_fresh).lower()}",
-            f"+run_monitor.patience_seconds={sweeper.storage_patience_seconds}",
+            f"+run_monitor.patience_seconds={self.settings.storage_patience_seconds}",
         ]
 
 

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Mapping
-from typing import Any
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
@@ -11,6 +10,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import Trial, TrialState
 
 from hydra_plugins.early_stop_tpe_sweeper._identity import end_with
+from hydra_plugins.early_stop_tpe_sweeper._monitor_settings import MonitorSettings
 from hydra_plugins.early_stop_tpe_sweeper._records import (
     ENDING,
     FRESH,
@@ -20,7 +20,7 @@ from hydra_plugins.early_stop_tpe_sweeper._records import (
     candidates_of,
     is_contender,
 )
-from hydra_plugins.early_stop_tpe_sweeper._rules import EpochCap, Race, shows_no_sign_of_life
+from hydra_plugins.early_stop_tpe_sweeper._rules import shows_no_sign_of_life
 from hydra_plugins.early_stop_tpe_sweeper._storage import shared_storage
 from interface.instantiation import instantiate
 from interface.metrics import EVAL_GOAL_DISTANCE, SUCCESS_KEYS
@@ -56,17 +56,16 @@ class StudyMonitor:
         self._storage = storage
         self._screening = optuna.load_study(study_name=study_name, storage=storage)
         self._racing = optuna.load_study(study_name=study_name + FRESH, storage=storage)
-        self._settings: dict[str, Any] = self._screening.user_attrs[SETTINGS]
-        if self._settings["pruner"] is not None:
-            self._screening.pruner = instantiate(self._settings["pruner"])
+        self._settings = MonitorSettings.from_json(self._screening.user_attrs[SETTINGS])
+        if self._settings.pruner is not None:
+            self._screening.pruner = instantiate(self._settings.pruner)
         study = self._racing if is_fresh else self._screening
         self._trial = Trial(study, trial_id)
         self._worker = identity()
         self._trial.set_user_attr(WORKER, self._worker)
         self._sweeper: str = self._trial.user_attrs[SWEEPER]
         end_with(self._sweeper)
-        self._cap = EpochCap(*(self._settings[key] for key in ("budget", "factor", "warm_up")))
-        self._race = Race(self._settings["n_needed"], self._settings["n_allowed"])
+        self._cap, self._race = self._settings.cap, self._settings.race
         self._successes: list[float] = []
         self._distances: list[float] = []
         self._asked = -math.inf
@@ -121,15 +120,16 @@ class StudyMonitor:
         """
         if EVAL_GOAL_DISTANCE in metrics:
             self._distances.append(metrics[EVAL_GOAL_DISTANCE])
-        if self._settings["criterion"] in metrics:
-            self._successes.append(metrics[self._settings["criterion"]])
+        criterion = self._settings.criterion
+        if criterion is not None and criterion in metrics:
+            self._successes.append(metrics[criterion])
 
     def _tell(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        criterion = self._settings["criterion"]
+        criterion, maximize = self._settings.criterion, self._settings.maximize
         if criterion is None or criterion not in metrics:
             return
-        value = metrics[criterion] if self._settings["maximize"] else -metrics[criterion]
-        counts_successes = criterion in SUCCESS_KEYS and self._settings["maximize"]
+        value = metrics[criterion] if maximize else -metrics[criterion]
+        counts_successes = criterion in SUCCESS_KEYS and maximize
         if counts_successes and self._distances and self._distances[0] > 0:
             value -= _DISTANCE_WEIGHT * min(1.0, self._distances[-1] / self._distances[0])
         self._trial.report(value, epoch)
@@ -154,11 +154,11 @@ class StudyMonitor:
     def _is_hopeless(self, epoch: int) -> bool:
         if epoch < self._cap.n_warm_up:
             return False
-        progress, after = self._settings["no_sign_of_life"], self._settings["no_sign_of_life_after"]
+        progress, after = self._settings.no_sign_of_life, self._settings.no_sign_of_life_after
         if (
             progress is not None
             and epoch >= after * self._cap.budget
             and shows_no_sign_of_life(self._successes, self._distances, progress)
         ):
             return True
-        return self._settings["pruner"] is not None and self._trial.should_prune()
+        return self._settings.pruner is not None and self._trial.should_prune()

@@ -9,16 +9,15 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, read_write
 
-from hydra_plugins.early_stop_tpe_sweeper._rules import Race
 from hydra_plugins.early_stop_tpe_sweeper._search_space import SearchSpace
 from hydra_plugins.early_stop_tpe_sweeper._work import workers_of
+from hydra_plugins.early_stop_tpe_sweeper.config import Settings
 from interface.errors import UserError
 from interface.resolvers import quoted
 from interface.run_monitor import NullMonitor, StopReason
@@ -115,8 +114,7 @@ def show_plan(
     task_function: TaskFunction,
     config: DictConfig,
     space: SearchSpace,
-    settings: Mapping[str, Any],
-    race: Race,
+    settings: Settings,
 ) -> None:
     """
     Measure one epoch on all workers and say what the sweep would cost.
@@ -126,7 +124,6 @@ def show_plan(
     :param config: of the sweep
     :param space: to search
     :param settings: of the sweeper
-    :param race: says how many fresh runs there may be
     :raises UserError: if the task has no epochs
     """
     base = context.config_loader.load_sweep_config(config, space.fixed)
@@ -139,9 +136,9 @@ def show_plan(
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=task_function, config=elsewhere
     )
-    n_workers = workers_of(launcher, settings["n_jobs"])
+    n_workers = workers_of(launcher, settings.n_jobs)
     log.info("measuring an epoch on %d workers", n_workers)
-    tested_longer = [*space.fixed, f"n_test_rollouts={settings['n_verification_rollouts']}"]
+    tested_longer = [*space.fixed, f"n_test_rollouts={settings.n_verification_rollouts}"]
     try:
         probe(launcher, folder / "start", space.fixed, n_workers, 1)  # starts the workers
         screening = probe(launcher, folder / "screening", space.fixed, n_workers, _N_EPOCHS)
@@ -149,9 +146,9 @@ def show_plan(
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     cost = Cost(
-        n_trials=settings["n_trials"],
+        n_trials=settings.n_trials,
         budget=base.n_epochs,
-        n_fresh=race.n_allowed,
+        n_fresh=settings.max_trials_per_param,
         steps_per_epoch=base.eval_after_n_steps,
         seconds_per_epoch=screening.per_epoch,
         seconds_per_fresh_epoch=fresh.per_epoch,

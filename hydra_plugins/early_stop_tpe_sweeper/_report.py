@@ -17,6 +17,7 @@ from hydra_plugins.early_stop_tpe_sweeper._search_space import SearchSpace
 from hydra_plugins.early_stop_tpe_sweeper._sweep import End
 from hydra_plugins.early_stop_tpe_sweeper._table import params_text
 from hydra_plugins.early_stop_tpe_sweeper._tuned import TUNED, command, header, tuned, use
+from hydra_plugins.early_stop_tpe_sweeper.config import Settings
 from interface.config import Direction
 from interface.objective import criteria
 from util.atomic_write import atomic_write_text
@@ -31,7 +32,7 @@ _N_BEST = 5
 def write_report(
     sweep_dir: Path,
     ledger: Ledger,
-    race: Race,
+    settings: Settings,
     space: SearchSpace,
     idle_share: float,
     end: End,
@@ -43,13 +44,14 @@ def write_report(
 
     :param sweep_dir: folder of the sweep
     :param ledger: books trials
-    :param race: tells contenders' verdicts
+    :param settings: of the sweeper
     :param space: what was searched
     :param idle_share: of the workers while trials remained
     :param end: why the sweep ended
     :param config: of a trial
     :param preset: what the preset changed that the search began with
     """
+    race = settings.race
     winner = winner_of(ledger, race)
     log.info("the sweep ended: %s; workers were idle %.1f %%", end.value, 100 * idle_share)
     OmegaConf.save(OmegaConf.create(results(ledger, race, winner)), sweep_dir / RESULTS)
@@ -60,7 +62,7 @@ def write_report(
         atomic_write_text(sweep_dir / TUNED, text)
         written.append(TUNED)
     if len(ledger.screening.directions) == 1:
-        text = report(ledger, race, idle_share, end, config)
+        text = report(ledger, settings, idle_share, end, config)
         atomic_write_text(sweep_dir / REPORT, text)
         written += [REPORT, *write_html(sweep_dir, ledger.screening, text)]
     log.info("written to %s: %s", sweep_dir, ", ".join(written))
@@ -120,17 +122,19 @@ def results(ledger: Ledger, race: Race, winner: Candidate | None) -> dict[str, A
     }
 
 
-def report(ledger: Ledger, race: Race, idle_share: float, end: End, config: DictConfig) -> str:
+def report(
+    ledger: Ledger, settings: Settings, idle_share: float, end: End, config: DictConfig
+) -> str:
     """
     Write the report.
 
     :param ledger: books trials
-    :param race: tells contenders' verdicts
+    :param settings: of the sweeper
     :param idle_share: of the workers while trials remained
     :param end: why the sweep ended
     :param config: of a trial
     """
-    trials, fresh = ledger.trials, ledger.fresh_trials
+    race, trials, fresh = settings.race, ledger.trials, ledger.fresh_trials
     budget = config.get("n_epochs", 0)
     spent = sum(result_of(one).get("n_epochs", 0) for one in trials)
     spent_fresh = sum(result_of(one).get("n_epochs", 0) for one in fresh)
@@ -146,7 +150,7 @@ def report(ledger: Ledger, race: Race, idle_share: float, end: End, config: Dict
         f"Workers were idle {idle_share:.1%} of the time while trials remained.",
         "",
         f"A configuration is verified when {race.n_needed} of at most {race.n_allowed} runs on "
-        f"fresh seeds reach the target{_goals(config)}. {score_rule(config)}",
+        f"fresh seeds reach the target{_goals(config, settings)}. {score_rule(config)}",
         "",
         "| trial | | screening | fresh seeds | score on fresh seeds: IQM [95 %] | parameters |",
         "|---|---|---|---|---|---|",
@@ -177,11 +181,11 @@ def score_rule(config: DictConfig) -> str:
     return f"The score is 2 - steps/budget for a run that reached it, else less than 1: {mean}."
 
 
-def _goals(config: DictConfig) -> str:
+def _goals(config: DictConfig, settings: Settings) -> str:
     """Say what the runs on fresh seeds are tested on."""
     if "test_goals" not in config:
         return ""
-    n_rollouts = config.hydra.sweeper.n_verification_rollouts
+    n_rollouts = settings.n_verification_rollouts
     return f", each tested on {n_rollouts} goals of its own, which screening never saw"
 
 

@@ -15,8 +15,9 @@ from rich.table import Table as RichTable
 
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
 from hydra_plugins.early_stop_tpe_sweeper._records import CANDIDATE, result_of, run_of
-from hydra_plugins.early_stop_tpe_sweeper._rules import Race, Verdict
+from hydra_plugins.early_stop_tpe_sweeper._rules import Verdict
 from hydra_plugins.early_stop_tpe_sweeper._sweep import Sweep
+from hydra_plugins.early_stop_tpe_sweeper.config import Settings
 
 log = logging.getLogger(__name__)
 
@@ -28,15 +29,12 @@ class Table:
     Shows a sweep.
 
     :param ledger: books trials
-    :param race: tells contenders' verdicts
     :param settings: of the sweeper
     :param stop_file: whose deletion stops the sweep
     """
 
-    def __init__(
-        self, ledger: Ledger, race: Race, settings: Mapping[str, Any], stop_file: Path
-    ) -> None:
-        self._ledger, self._race = ledger, race
+    def __init__(self, ledger: Ledger, settings: Settings, stop_file: Path) -> None:
+        self._ledger, self._race = ledger, settings.race
         self._settings, self._stop_file = settings, stop_file
         self._verdicts: dict[int, Verdict] = {}
         self._started = self._last = time.monotonic()
@@ -51,10 +49,10 @@ class Table:
             log.info("%d finished runs are known already", len(self._told))
         log.info(
             "study %s: %d trials, %d at once; dashboard: optuna-dashboard %s",
-            self._settings["study_name"],
-            self._settings["n_trials"],
-            self._settings["n_jobs"],
-            self._settings["storage"],
+            self._settings.study_name,
+            self._settings.n_trials,
+            self._settings.n_jobs,
+            self._settings.storage,
         )
         log.info("delete %s to stop in order", self._stop_file)
         if sys.stderr.isatty():

@@ -1,20 +1,17 @@
 """A sweep at work: its workers, its limits, and how it is stopped."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from hydra.plugins.launcher import Launcher
 
 from hydra_plugins.early_stop_tpe_sweeper._executor import Executor
 from hydra_plugins.early_stop_tpe_sweeper._jobs import JobMaker
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
-from hydra_plugins.early_stop_tpe_sweeper._rules import Race
-from hydra_plugins.early_stop_tpe_sweeper._settings import directions_of
 from hydra_plugins.early_stop_tpe_sweeper._stopping import interrupts, stop_file
 from hydra_plugins.early_stop_tpe_sweeper._sweep import End, Limits, Sweep, worst_values
 from hydra_plugins.early_stop_tpe_sweeper._table import Table
+from hydra_plugins.early_stop_tpe_sweeper.config import Settings
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +23,7 @@ def work(
     n_workers: int,
     make_job: JobMaker,
     ledger: Ledger,
-    race: Race,
-    settings: Mapping[str, Any],
+    settings: Settings,
     sweep_dir: Path,
 ) -> tuple[End, float]:
     """
@@ -37,19 +33,18 @@ def work(
     :param n_workers: jobs at once
     :param make_job: writes a trial's overrides
     :param ledger: books trials
-    :param race: tells contenders' verdicts
     :param settings: of the sweeper
     :param sweep_dir: where the stop file lies
     :return: the reason, and the share of the time that workers were idle
     """
-    with stop_file(sweep_dir) as path, Table(ledger, race, settings, path) as table:
+    with stop_file(sweep_dir) as path, Table(ledger, settings, path) as table:
         sweep = Sweep(
             ledger=ledger,
-            race=race,
+            race=settings.race,
             executor=executor,
             limits=limits_of(settings, n_workers),
             make_job=make_job,
-            worst=worst_values(directions_of(settings["direction"]), _WORST_SCORE),
+            worst=worst_values(settings.directions, _WORST_SCORE),
             is_stopped=lambda: not path.exists(),
             on_change=table.update,
         )
@@ -82,7 +77,7 @@ def runs_per_host(launcher: Launcher, n_workers: int) -> int:
     return int(getattr(launcher, "n_runs_per_host", n_workers))
 
 
-def limits_of(settings: Mapping[str, Any], n_workers: int) -> Limits:
+def limits_of(settings: Settings, n_workers: int) -> Limits:
     """
     Read when a sweep ends.
 
@@ -90,12 +85,12 @@ def limits_of(settings: Mapping[str, Any], n_workers: int) -> Limits:
     :param n_workers: jobs at once
     """
     return Limits(
-        n_trials=settings["n_trials"],
+        n_trials=settings.n_trials,
         n_workers=n_workers,
-        stop_when_verified=settings["stop_when_verified"],
-        max_duration_seconds=60 * settings["max_duration_minutes"],
-        max_failure_rate=settings["max_failure_rate"],
-        max_retries=settings["max_retries"],
-        max_losses=settings["max_losses"],
-        heartbeat_seconds=settings["heartbeat_seconds"],
+        stop_when_verified=settings.stop_when_verified,
+        max_duration_seconds=60 * settings.max_duration_minutes,
+        max_failure_rate=settings.max_failure_rate,
+        max_retries=settings.max_retries,
+        max_losses=settings.max_losses,
+        heartbeat_seconds=settings.heartbeat_seconds,
     )

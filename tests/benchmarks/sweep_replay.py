@@ -21,6 +21,7 @@ from hydra_plugins.early_stop_tpe_sweeper._executor import Job
 from hydra_plugins.early_stop_tpe_sweeper._founding import found, join
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
 from hydra_plugins.early_stop_tpe_sweeper._monitor import StudyMonitor
+from hydra_plugins.early_stop_tpe_sweeper._monitor_settings import MonitorSettings
 from hydra_plugins.early_stop_tpe_sweeper._no_repeats import NoRepeats
 from hydra_plugins.early_stop_tpe_sweeper._records import CANDIDATE
 from hydra_plugins.early_stop_tpe_sweeper._rules import Race, Verdict
@@ -271,19 +272,19 @@ class Ours:
             executor.now(),
         )
 
-    def _settings(self, table: Table, race: Race) -> dict[str, Any]:
-        return {
-            "budget": table.budget,
-            "factor": self.factor,
-            "warm_up": self.warm_up,
-            "no_sign_of_life": self.no_sign_of_life,
-            "no_sign_of_life_after": self.no_sign_of_life_after,
-            "n_needed": race.n_needed,
-            "n_allowed": race.n_allowed,
-            "criterion": "eval/success_rate",
-            "maximize": True,
-            "pruner": self.pruner,
-        }
+    def _settings(self, table: Table, race: Race) -> MonitorSettings:
+        return MonitorSettings(
+            budget=table.budget,
+            factor=self.factor,
+            warm_up=self.warm_up,
+            no_sign_of_life=self.no_sign_of_life,
+            no_sign_of_life_after=self.no_sign_of_life_after,
+            n_needed=race.n_needed,
+            n_allowed=race.n_allowed,
+            criterion="eval/success_rate",
+            maximize=True,
+            pruner=self.pruner,
+        )
 
 
 def _job(trial: Trial, *, is_fresh: bool) -> Job:

@@ -38,6 +38,7 @@ from hydra_plugins.early_stop_tpe_sweeper._executor import Job  # noqa: E402
 from hydra_plugins.early_stop_tpe_sweeper._founding import found, join  # noqa: E402
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger  # noqa: E402
 from hydra_plugins.early_stop_tpe_sweeper._monitor import StudyMonitor  # noqa: E402
+from hydra_plugins.early_stop_tpe_sweeper._monitor_settings import MonitorSettings  # noqa: E402
 from hydra_plugins.early_stop_tpe_sweeper._outcome import outcome_of  # noqa: E402
 from hydra_plugins.early_stop_tpe_sweeper._records import RESULT, SWEEPER  # noqa: E402
 from hydra_plugins.early_stop_tpe_sweeper._rules import Race  # noqa: E402
@@ -56,12 +57,18 @@ SPACE: dict[str, BaseDistribution] = {
     "size": CategoricalDistribution((64, 128, 256, 512)),
 }
 RACE = Race(n_needed=3, n_allowed=4)
-SETTINGS = {
-    **{"budget": BUDGET, "factor": 1.5, "warm_up": 0.25, "pruner": HALVING},
-    **{"no_sign_of_life": 0.05, "no_sign_of_life_after": 0.5},
-    **{"n_needed": RACE.n_needed, "n_allowed": RACE.n_allowed},
-    **{"criterion": "eval/success_rate", "maximize": True},
-}
+SETTINGS = MonitorSettings(
+    budget=BUDGET,
+    factor=1.5,
+    warm_up=0.25,
+    no_sign_of_life=0.05,
+    no_sign_of_life_after=0.5,
+    n_needed=RACE.n_needed,
+    n_allowed=RACE.n_allowed,
+    criterion="eval/success_rate",
+    maximize=True,
+    pruner=HALVING,
+)
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from hydra_plugins.early_stop_tpe_sweeper import _monitor
 from hydra_plugins.early_stop_tpe_sweeper._founding import found, join
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
 from hydra_plugins.early_stop_tpe_sweeper._monitor import StudyMonitor
+from hydra_plugins.early_stop_tpe_sweeper._monitor_settings import MonitorSettings
 from hydra_plugins.early_stop_tpe_sweeper._records import WORKER
 from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage
 from interface.errors import UserError
@@ -29,10 +30,7 @@ from tests.running import TINY_HER, train
 from util.process_identity import identity
 
 SPACE = {"x": FloatDistribution(0.0, 1.0)}
-SETTINGS = {
-    **{"budget": 4, "factor": 1.5, "warm_up": 0.25, "pruner": None, "criterion": None},
-    **{"no_sign_of_life": None, "no_sign_of_life_after": 0.5, "n_needed": 3, "n_allowed": 4},
-}
+SETTINGS = MonitorSettings(4, 1.5, 0.25, None, 0.5, 3, 4, None, True, None)
 RUN = [
     *(text for text in TINY_HER if not text.startswith(("tracking=", "n_epochs="))),
     *("n_epochs=4", "early_stop_threshold=1.1", "log_interval=1"),

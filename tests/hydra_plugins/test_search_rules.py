@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import optuna
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import ConfigCompositionException
 from hypothesis import given
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from hydra_plugins.early_stop_tpe_sweeper._executor import remove_empty_joblib_folders
@@ -34,7 +36,7 @@ from hydra_plugins.early_stop_tpe_sweeper._search_space import (
     remarks,
     values_in,
 )
-from hydra_plugins.early_stop_tpe_sweeper._settings import check_settings
+from hydra_plugins.early_stop_tpe_sweeper.config import Settings, check_settings, read_settings
 from interface.algorithm import AlgorithmSpec
 from interface.errors import UserError
 from interface.result import RunResult, Status
@@ -46,6 +48,19 @@ FINISHED = Status.FINISHED
 SCORES: Any = (np.float32(0.5),)  # as a task of somebody may return them
 N_STEPS: Any = (np.int64(3), np.int64(9))
 CAP = EpochCap(budget=40, factor=1.5, warm_up=0.25)
+
+
+def composed_sweeper(*overrides: str) -> DictConfig:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF)):
+        overridden = ["hydra/sweeper=early_stop_tpe", "hydra.sweep.dir=x", *overrides]
+        config = compose("main", overrides=overridden, return_hydra_config=True)
+    return config.hydra.sweeper
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Settings:
+    return read_settings(composed_sweeper())
 
 
 def candidate(
@@ -239,23 +254,35 @@ def test_what_a_task_returns(value, expected, status):
         ({"direction": "up"}, "direction=up must be maximize or minimize"),
     ],
 )
-def test_settings_out_of_range(change, message):
-    settings = {
-        "n_trials": 1,
-        "n_jobs": 1,
-        "min_trials_per_param": 3,
-        "max_trials_per_param": 4,
-        "n_verification_rollouts": 100,
-        "warm_up": 0.2,
-        "no_sign_of_life_after": 0.5,
-        "max_failure_rate": 0.1,
-        "epoch_factor": 1.5,
-        "direction": "maximize",
-        "study_name": "a name, with $ and 'quotes'",
-    }
+def test_settings_out_of_range(change, message, shipped: Settings):
+    settings = replace(shipped, study_name="a name, with $ and 'quotes'")
     check_settings(settings)
     with pytest.raises(UserError, match=message):
-        check_settings(settings | change)
+        check_settings(replace(settings, **change))
+
+
+def test_settings_are_what_hydra_composed():
+    overrides = ["hydra.sweeper.n_trials=7", "hydra.sweeper.direction=[maximize,minimize]"]
+    found = read_settings(composed_sweeper(*overrides))
+    assert (found.n_trials, found.directions) == (7, ["maximize", "minimize"])
+    assert found.race == RACE
+    assert found.pruner["_target_"].endswith("SuccessiveHalvingPruner")
+    with pytest.raises(FrozenInstanceError):
+        found.n_trials = 8  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("hydra.sweeper.n_trial=7", "n_trial"),
+        ("hydra.sweeper.n_trials=many", "Integer"),
+        ("hydra.sweeper.n_trials=null", "not Optional"),
+    ],
+)
+def test_hydra_refuses_settings_that_there_are_not_or_of_another_type(override, message):
+    with pytest.raises(ConfigCompositionException) as error:
+        composed_sweeper(override)
+    assert message in str(error.value.__cause__)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "search_space").iterdir()))

@@ -11,11 +11,14 @@ from optuna.trial import Trial
 from hydra_plugins.early_stop_tpe_sweeper._founding import found, join
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
 from hydra_plugins.early_stop_tpe_sweeper._monitor import StudyMonitor
+from hydra_plugins.early_stop_tpe_sweeper._monitor_settings import MonitorSettings
+from hydra_plugins.early_stop_tpe_sweeper._records import SETTINGS
 from interface.run_monitor import StopReason
 from util.process_identity import identity
 
 SPACE = {"x": FloatDistribution(0, 1)}
-SETTINGS: dict[str, Any] = {
+# as studies hold it, those of before included
+STORED: dict[str, Any] = {
     **{"budget": 40, "factor": 1.5, "warm_up": 0.25, "n_needed": 3, "n_allowed": 4},
     **{"no_sign_of_life": 0.05, "no_sign_of_life_after": 0.5, "pruner": None},
     **{"criterion": "eval/success_rate", "maximize": True},
@@ -28,7 +31,7 @@ def trial() -> Trial:
     sampler = optuna.samplers.RandomSampler(0)
     ledger = Ledger(InMemoryStorage(), "s", SPACE, ["maximize"], sampler, identity(), 60.0)
     found(ledger.screening, SPACE, 0, "")
-    join(ledger.screening, SPACE, SETTINGS, "")
+    join(ledger.screening, SPACE, MonitorSettings.from_json(STORED), "")
     started = ledger.ask_screening(1)
     assert started is not None
     return started
@@ -40,6 +43,12 @@ def monitor_of(trial: Trial) -> StudyMonitor:
 
 def metrics_of(distance: float) -> dict[str, float]:
     return {"eval/success_rate": 0.0, "eval/goal_distance": distance}
+
+
+def test_what_a_study_stores_keeps_its_names_and_what_is_added_is_no_trouble(trial: Trial):
+    assert trial.study.user_attrs[SETTINGS] == STORED
+    trial.study.set_user_attr(SETTINGS, STORED | {"added": 1})
+    assert monitor_of(trial).report(10, metrics_of(2.0)) is None
 
 
 def test_a_run_that_goes_on_is_judged_like_one_that_never_stopped(trial: Trial):

@@ -15,6 +15,7 @@ from hydra_plugins.early_stop_tpe_sweeper._founding import found, is_founded, jo
 from hydra_plugins.early_stop_tpe_sweeper._identity import Liveness
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
 from hydra_plugins.early_stop_tpe_sweeper._monitor import StudyMonitor
+from hydra_plugins.early_stop_tpe_sweeper._monitor_settings import MonitorSettings
 from hydra_plugins.early_stop_tpe_sweeper._outcome import outcome_of
 from hydra_plugins.early_stop_tpe_sweeper._records import RUN
 from hydra_plugins.early_stop_tpe_sweeper._rules import Race
@@ -25,10 +26,7 @@ from util.process_identity import identity
 
 SPACE = {"x": FloatDistribution(0.0, 1.0)}
 RACE = Race(n_needed=3, n_allowed=4)
-SETTINGS = {
-    **{"budget": 4, "factor": 1.5, "warm_up": 0.25, "pruner": None, "criterion": None},
-    **{"no_sign_of_life": None, "no_sign_of_life_after": 0.5, "n_needed": 3, "n_allowed": 4},
-}
+SETTINGS = MonitorSettings(4, 1.5, 0.25, None, 0.5, 3, 4, None, True, None)
 SUCCESS = outcome_of(RunResult((1.5,), Status.SUCCESS, 2, 2), [-1.0])
 
 

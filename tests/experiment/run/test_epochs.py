@@ -10,6 +10,7 @@ from experiment.run import epochs
 from experiment.run_folder.metric_history import read_csv
 from experiment.run_folder.run_directory import EVALUATIONS
 from hydra_plugins.early_stop_tpe_sweeper._assembly import check_objectives, monitor_settings
+from hydra_plugins.early_stop_tpe_sweeper.config import Settings
 from interface.errors import UserError
 from interface.result import Status
 from interface.run_files import CONFIG, LAST
@@ -151,9 +152,6 @@ def test_what_runs_return_and_what_the_study_holds_must_agree(criterion, directi
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_caps_and_pruning_go_by_the_direction_of_the_score(direction: str):
     base = OmegaConf.create({"hyperopt_criterion": "x", "hyperopt_direction": direction})
-    keys = ["epoch_factor", "warm_up", "no_sign_of_life", "no_sign_of_life_after", "pruner"]
-    keys += ["min_trials_per_param", "max_trials_per_param"]
-    settings = {"direction": "maximize", **dict.fromkeys(keys, 1)}
-    found = monitor_settings(base, settings)
-    assert (found["criterion"], found["maximize"]) == ("x", direction == "maximize")
-    assert found["no_sign_of_life"] is None
+    found = monitor_settings(base, Settings(direction="maximize", no_sign_of_life=0.05))
+    assert (found.criterion, found.maximize) == ("x", direction == "maximize")
+    assert found.no_sign_of_life is None
