@@ -10,9 +10,10 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, get_origin
 
 from interface.errors import UserError, unknown_name
+from interface.ranges import Range, at_least, between, more_than, range_of
 
 RUNTIME_ARGUMENTS = frozenset(
     {
@@ -38,32 +39,30 @@ RUNTIME_ARGUMENTS = frozenset(
 _VARIADIC = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 _HYDRA_KEYS = frozenset({"_target_", "_partial_", "learners"})
 
-# SB3's names and what their values mean; bounds included unless said
-_RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "learning_rate": (lambda value: value > 0, "more than 0"),
-    "buffer_size": (lambda value: value >= 1, "at least 1"),
-    "learning_starts": (lambda value: value >= 0, "at least 0"),
-    "batch_size": (lambda value: value >= 1, "at least 1"),
-    "tau": (lambda value: 0 <= value <= 1, "from 0 to 1"),
-    "gamma": (lambda value: 0 <= value <= 1, "from 0 to 1"),
-    "gae_lambda": (lambda value: 0 <= value <= 1, "from 0 to 1"),
-    "train_freq": (lambda value: value >= 1, "at least 1"),
-    "gradient_steps": (lambda value: value >= -1 and value != 0, "at least 1, or -1"),
-    "n_steps": (lambda value: value >= 1, "at least 1"),
-    "n_epochs": (lambda value: value >= 1, "at least 1"),
-    "ent_coef": (lambda value: value >= 0, "at least 0, auto or auto_<start>"),
-    "clip_range": (lambda value: value > 0, "more than 0"),
-    "max_grad_norm": (lambda value: value > 0, "more than 0"),
-    "policy_delay": (lambda value: value >= 1, "at least 1"),
-    "target_policy_noise": (lambda value: value >= 0, "at least 0"),
-    "target_noise_clip": (lambda value: value >= 0, "at least 0"),
-    "target_update_interval": (lambda value: value >= 1, "at least 1"),
-    "exploration_fraction": (lambda value: 0 <= value <= 1, "from 0 to 1"),
-    "exploration_initial_eps": (lambda value: 0 <= value <= 1, "from 0 to 1"),
-    "exploration_final_eps": (lambda value: 0 <= value <= 1, "from 0 to 1"),
-    "stats_window_size": (lambda value: value >= 1, "at least 1"),
-    "random_share": (lambda value: 0 <= value <= 1, "from 0 to 1"),
-    "n_sampled_goal": (lambda value: value >= 0, "at least 0"),
+# of SB3's classes, by SB3's names; our own classes annotate their arguments
+_RANGES = {
+    "learning_rate": more_than(0),
+    "buffer_size": at_least(1),
+    "learning_starts": at_least(0),
+    "batch_size": at_least(1),
+    "tau": between(0, 1),
+    "gamma": between(0, 1),
+    "gae_lambda": between(0, 1),
+    "train_freq": at_least(1),
+    "gradient_steps": Range(lambda value: value >= 1 or value == -1, "at least 1, or -1"),
+    "n_steps": at_least(1),
+    "n_epochs": at_least(1),
+    "ent_coef": Range(lambda value: value >= 0, "at least 0, auto or auto_<start>"),
+    "clip_range": more_than(0),
+    "max_grad_norm": more_than(0),
+    "policy_delay": at_least(1),
+    "target_policy_noise": at_least(0),
+    "target_noise_clip": at_least(0),
+    "target_update_interval": at_least(1),
+    "exploration_fraction": between(0, 1),
+    "exploration_initial_eps": between(0, 1),
+    "exploration_final_eps": between(0, 1),
+    "stats_window_size": at_least(1),
 }
 
 
@@ -75,11 +74,13 @@ class Parameter:
     :param name: as in the signature
     :param type: its annotation, as text
     :param default: its default, ``inspect.Parameter.empty`` if it has none
+    :param range: of its values where they are numbers, None if any will do
     """
 
     name: str
     type: str
     default: Any
+    range: Range | None = None
 
 
 def tunables(target: Callable[..., Any]) -> dict[str, Parameter]:
@@ -90,7 +91,12 @@ def tunables(target: Callable[..., Any]) -> dict[str, Parameter]:
     :return: by name, in the order of the signature
     """
     return {
-        name: Parameter(name, _type_text(parameter.annotation), parameter.default)
+        name: Parameter(
+            name,
+            _type_text(parameter.annotation),
+            parameter.default,
+            range_of(parameter.annotation) or _RANGES.get(name),
+        )
         for name, parameter in arguments_of(target).items()
         if name not in RUNTIME_ARGUMENTS
     }
@@ -124,6 +130,8 @@ def arguments_of(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 def _type_text(annotation: Any) -> str:
     if annotation is inspect.Parameter.empty:
         return "any"
+    if get_origin(annotation) is Annotated:
+        annotation = annotation.__origin__
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
     return re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", text)
 
@@ -147,7 +155,7 @@ def checked_arguments(
             if name not in known:
                 raise unknown_name(f"parameter {key}.{name}", str(name), known)
             _check_type(f"{key}.{name}", known[name], value)
-            _check_range(f"{key}.{name}", str(name), value)
+            _check_range(f"{key}.{name}", known[name], value)
     return {key: arguments_of(target) for key, target in targets.items()}
 
 
@@ -164,12 +172,11 @@ def _check_type(key: str, parameter: Parameter, value: Any) -> None:
         raise UserError(f"{key} must be {parameter.type}, got {value!r}")
 
 
-def _check_range(key: str, name: str, value: Any) -> None:
-    if name not in _RANGES or isinstance(value, bool) or not isinstance(value, int | float):
+def _check_range(key: str, parameter: Parameter, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return
-    holds, wanted = _RANGES[name]
-    if not holds(value):
-        raise UserError(f"{key} must be {wanted}, got {value}")
+    if parameter.range is not None and not parameter.range.holds(value):
+        raise UserError(f"{key} must be {parameter.range.wanted}, got {value}")
 
 
 if __name__ == "__main__":

@@ -72,7 +72,17 @@ def ranges_of(schema: type) -> dict[str, Range]:
         if is_dataclass(hint):
             inner = ranges_of(hint)  # type: ignore[arg-type]
             found |= {f"{name}.{key}": allowed for key, allowed in inner.items()}
-        for note in getattr(hint, "__metadata__", ()):
-            if isinstance(note, Range):
-                found[name] = note
+        elif (allowed := range_of(hint)) is not None:
+            found[name] = allowed
     return found
+
+
+def range_of(hint: Any) -> Range | None:
+    """
+    Read the range in a type.
+
+    :param hint: of a field or an argument
+    :return: None if it has none
+    """
+    notes = getattr(hint, "__metadata__", ())
+    return next((note for note in notes if isinstance(note, Range)), None)

@@ -1,7 +1,7 @@
 """Hindsight Experience Replay (https://arxiv.org/abs/1707.01495) over any off-policy learner."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
@@ -10,6 +10,7 @@ from baselines_ext.replay.hindsight import Hindsight
 from baselines_ext.replay.reward import check_sparse, reward_function
 from baselines_ext.replay.samplers import refuse_another_sampler
 from interface.needs import needs
+from interface.ranges import at_least
 
 
 @needs(goals=True, rewards_goals=True)
@@ -18,7 +19,7 @@ def make_her(
     env: VecEnv,
     learners: Mapping[str, Callable[..., OffPolicyAlgorithm]],
     layer_classes: Sequence[str] = ("sac",),
-    n_sampled_goal: int = 4,
+    n_sampled_goal: Annotated[int, at_least(0)] = 4,
     goal_selection_strategy: str = "future",
     goals_terminate: bool = False,
     n_candidates: int = 1,

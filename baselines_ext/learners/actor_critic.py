@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from operator import attrgetter, is_not
 from statistics import fmean
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import torch as th
@@ -25,6 +25,7 @@ from baselines_ext.updates.native.build import Ops, native_ops
 from baselines_ext.updates.tensors import TensorBatch, as_target_range
 from baselines_ext.updates.watch import Watch
 from interface.errors import unknown_name
+from interface.ranges import between
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class LeanActorCritic(LeanOffPolicy):
         target_range: Sequence[float] | None = None,
         relative_goals: bool = False,
         normalize_inputs: bool = False,
-        random_share: float = 0.0,
+        random_share: Annotated[float, between(0, 1)] = 0.0,
         **keywords: Any,
     ) -> None:
         if update not in UPDATES:

@@ -1,6 +1,7 @@
 """Hindsight goals: transitions are learned from as if what was reached had been wanted (HER)."""
 
 from enum import Enum
+from typing import Annotated
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from baselines_ext.replay.samplers import (
 from baselines_ext.replay.store import ReplayStore
 from interface.errors import unknown_name
 from interface.needs import needs
+from interface.ranges import Count, at_least
 
 
 class GoalSelectionStrategy(Enum):
@@ -105,9 +107,9 @@ class Hindsight(Sampler):
 
     def __init__(
         self,
-        n_sampled_goal: int = 4,
+        n_sampled_goal: Annotated[int, at_least(0)] = 4,
         goal_selection_strategy: str | Enum = "future",
-        n_candidates: int = 1,
+        n_candidates: Count = 1,
         goals_terminate: bool = False,
     ) -> None:
         self.goals = HindsightGoals(n_sampled_goal, goal_selection_strategy, n_candidates)

@@ -14,6 +14,7 @@ import numpy as np
 from baselines_ext.replay.fields import ACTION, REWARD, TERMINATED, Field
 from baselines_ext.replay.ring import Rows
 from baselines_ext.replay.store import ReplayStore
+from interface.ranges import Count
 
 RewardFunction = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From achieved goals (N, G) and desired goals (N, G) to rewards (N,)."""
@@ -79,12 +80,9 @@ class Uniform(Sampler):
     All transitions alike, with returns over some steps.
 
     :param n_steps: of the returns, at least 1
-    :raises ValueError: for fewer
     """
 
-    def __init__(self, n_steps: int = 1) -> None:
-        if n_steps < 1:
-            raise ValueError(f"n_steps must be at least 1, got {n_steps}")
+    def __init__(self, n_steps: Count = 1) -> None:
         self.n_steps = n_steps
 
     def sample(

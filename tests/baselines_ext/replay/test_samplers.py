@@ -119,11 +119,6 @@ def test_nothing_can_be_drawn_from_nothing(name: str):
         draw(sampler, store)
 
 
-def test_fewer_steps_than_one_are_refused():
-    with pytest.raises(ValueError, match="n_steps must be at least 1, got 0"):
-        baselines_ext.Uniform(0)
-
-
 def test_a_sampler_of_goals_needs_goals():
     sampler: Any = baselines_ext.Hindsight()
     sentence = "the sampler Hindsight needs Dict observations with .*, got Box"
@@ -160,6 +155,10 @@ def test_a_sampler_of_the_config_is_used(tmp_path):
         (
             ["algorithm=sac", "algorithm.sampler={_target_: baselines_ext.Hindsight, n_goals: 4}"],
             "parameter algorithm.sampler.n_goals",
+        ),
+        (
+            ["algorithm=sac", "algorithm.sampler={_target_: baselines_ext.Uniform, n_steps: 0}"],
+            "algorithm.sampler.n_steps must be at least 1, got 0",
         ),
         (
             ["algorithm=sac", "algorithm.sampler={_target_: baselines_ext.Hindsihgt}"],
