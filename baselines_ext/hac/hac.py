@@ -193,27 +193,18 @@ class HAC(LayeredAlgorithm):
         )
         self.set_logger(self.logger)
         callback.on_training_start(locals(), globals())
-        while self.num_timesteps < total:
+        go_on = True
+        while go_on and self.num_timesteps < total:
             callback.on_rollout_start()
-            actions = self._choose_actions()
-            self.env.step_async(actions)  # type: ignore[union-attr]
-            self._update_in_flight()
-            new_obs, rewards, dones, infos = self.env.step_wait()  # type: ignore[union-attr]
-            self.num_timesteps += self.n_envs
-            callback.update_locals(locals())
-            go_on = callback.on_step()
-            self._take_in(new_obs, dones, infos)  # in any case: learning may go on later
-            self._update_current_progress_remaining(self.num_timesteps, total)
-            self._end_episodes(dones, infos, log_interval)
-            if not go_on:
-                break
-            callback.on_rollout_end()
-            self._train()
+            go_on = self._step_environments(callback, log_interval)
+            if go_on:
+                callback.on_rollout_end()
+                self._train()
         callback.on_training_end()  # a checkpoint made there goes on with the steps in flight
         self._update_in_flight()
         return self
 
-    def _choose_actions(self) -> np.ndarray:
+    def _act(self) -> tuple[np.ndarray, list[np.ndarray]]:
         for layer in self.layers:
             layer.learner.num_timesteps = self.num_timesteps
         random = self.num_timesteps < self.layers[-1].learner.learning_starts
@@ -223,13 +214,20 @@ class HAC(LayeredAlgorithm):
             action = self.hierarchy.act(
                 plan, observation, explore=True, test=not random, random=random
             )
-            self.actions_of_episode[env].append(action)
             chosen.append(action)
-        return unscaled(self.action_space, np.stack(chosen))
+        return unscaled(self.action_space, np.stack(chosen)), chosen
 
-    def _take_in(self, new_obs: Any, dones: np.ndarray, infos: Sequence[Mapping[str, Any]]) -> None:
+    def _remember(
+        self,
+        chosen: list[np.ndarray],
+        new_obs: Any,
+        rewards: np.ndarray,  # noqa: ARG002
+        dones: np.ndarray,
+        infos: list[dict[str, Any]],
+    ) -> None:
         for env, plan in enumerate(self.plans):
             over = bool(dones[env])
+            self.actions_of_episode[env].append(chosen[env])
             observation = infos[env]["terminal_observation"] if over else _one_of(new_obs, env)
             terminated = over and not infos[env].get("TimeLimit.truncated")
             self.hierarchy.take_in(
@@ -240,16 +238,9 @@ class HAC(LayeredAlgorithm):
                 self.actions_of_episode[env] = []
         self._last_obs = new_obs
 
-    def _end_episodes(
-        self, dones: np.ndarray, infos: Sequence[dict[str, Any]], log_interval: int | None
-    ) -> None:
-        if not dones.any():
-            return
-        self._update_info_buffer(list(infos), dones)
-        for _ in range(int(dones.sum())):
-            self._episode_num += 1
-            if log_interval is not None and self._episode_num % log_interval == 0:
-                log_rollouts(self, self.tally)
+    def dump_logs(self) -> None:
+        """Log the last episodes, and the subgoals since the last time."""
+        log_rollouts(self, self.tally)
 
     def evaluation_keys(self) -> list[str]:
         """List what ``evaluation_metrics`` tells of each layer that is given subgoals."""
@@ -296,7 +287,8 @@ class HAC(LayeredAlgorithm):
         :return: actions in the environment's range, and the plans, one per observation
         """
         is_batch = not is_single(self.observation_space, observation)
-        batch = observation if is_batch else {key: [one] for key, one in observation.items()}
+        # copied: plans remember it, and whoever asks may write into theirs
+        batch = {key: np.array(seen if is_batch else [seen]) for key, seen in observation.items()}
         plans, actions = [], []
         for index in range(len(batch["observation"])):
             seen = _one_of(batch, index)
@@ -321,5 +313,5 @@ class HAC(LayeredAlgorithm):
 
 
 def _one_of(observations: Any, index: int) -> dict[str, np.ndarray]:
-    """Take one observation out of a batch; a copy, since environments may write into theirs."""
-    return {key: np.array(values[index]) for key, values in observations.items()}
+    """Take one observation out of a batch."""
+    return {key: values[index] for key, values in observations.items()}

@@ -9,12 +9,13 @@ from typing import Any, Self
 
 import numpy as np
 import torch as th
-from stable_baselines3.common.base_class import BaseAlgorithm
 
 from baselines_ext.hac.hierarchy import Hierarchy, Plan, Tally
 from baselines_ext.hac.layer import Layer
 from baselines_ext.hac.scaling import unscaled
 from baselines_ext.replay.store import ReplayStore
+from baselines_ext.rollout.collector import Collector
+from baselines_ext.rollout.resume import replay_episodes
 
 _LEARNER_STATE = ("inputs", "_n_updates", "num_timesteps")
 _MADE_ANEW = ("layers", "hierarchy", "rng", "goals", "plans", "actions_of_episode", "tally")
@@ -39,7 +40,7 @@ class Memory:
     tally: Tally
 
 
-class LayeredAlgorithm(BaseAlgorithm):
+class LayeredAlgorithm(Collector):
     """What SB3 does for one learner, for several: files, parameters, replay buffers."""
 
     layers: list[Layer]
@@ -85,23 +86,20 @@ class LayeredAlgorithm(BaseAlgorithm):
         :return: whether all of them came back to where they were; one that did not is taken for
             truncated, and a new episode starts
         """
-        resumed = [self._resume_episode(env) for env in range(self.n_envs)]
-        observations = [observation for observation, _ in resumed]
-        keys = observations[0]
-        self._last_obs = {key: np.stack([each[key] for each in observations]) for key in keys}
-        return all(same for _, same in resumed)
-
-    def _resume_episode(self, env: int) -> tuple[Any, bool]:
         assert self.env is not None
-        expected = {key: values[env] for key, values in self._last_obs.items()}  # type: ignore[union-attr]
-        observation = self.env.env_method("reset", indices=env)[0][0]
-        for action in self.actions_of_episode[env]:
-            chosen = unscaled(self.action_space, action)  # type: ignore[arg-type]
-            observation = self.env.env_method("step", chosen, indices=env)[0][0]
-        if all(np.array_equal(observation[key], value) for key, value in expected.items()):
-            return observation, True
-        self._forget_episode(env)
-        return self.env.env_method("reset", indices=env)[0][0], False
+        before: Any = self._last_obs
+
+        def came_back(env: int, observation: Any) -> bool:
+            return all(np.array_equal(observation[key], before[key][env]) for key in before)
+
+        actions = [
+            [unscaled(self.action_space, action) for action in played]  # type: ignore[arg-type]
+            for played in self.actions_of_episode
+        ]
+        self._last_obs, lost = replay_episodes(self.env, actions, came_back)
+        for env in lost:
+            self._forget_episode(env)
+        return not lost
 
     def _forget_episode(self, env: int) -> None:
         self.plans[env], self.actions_of_episode[env] = Plan.empty(len(self.layers)), []

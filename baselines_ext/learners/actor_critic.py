@@ -274,12 +274,12 @@ class LeanActorCritic(LeanOffPolicy):
         if self._numpy_actor is None:
             seen = self.inputs.of_observation(observation)
             return super().predict(seen, state, episode_start, deterministic)
-        scaled = self._act(self._numpy_actor, observation, deterministic=deterministic)
+        scaled = self._act_with(self._numpy_actor, observation, deterministic=deterministic)
         actions = self._unscale(scaled)
         single = is_single(self.observation_space, observation)
         return (actions[0] if single else actions), state
 
-    def _act(self, actor: NumpyActor, observations: Any, *, deterministic: bool) -> np.ndarray:
+    def _act_with(self, actor: NumpyActor, observations: Any, *, deterministic: bool) -> np.ndarray:
         flat = self.inputs(flat_observations(self.observation_space, observations))
         scaled = self._act_in_numpy(actor, flat, deterministic=deterministic)
         return scaled.reshape(-1, *self.action_space.shape)  # type: ignore[misc]
@@ -329,7 +329,7 @@ class LeanActorCritic(LeanOffPolicy):
         if self._numpy_actor is None:
             actions, _ = self.predict(observations, deterministic=deterministic)
             return self.policy.scale_action(actions)
-        return self._act(self._numpy_actor, observations, deterministic=deterministic)
+        return self._act_with(self._numpy_actor, observations, deterministic=deterministic)
 
     def _excluded_save_params(self) -> list[str]:
         """Leave out what is made from SB3's modules."""

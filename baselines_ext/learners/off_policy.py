@@ -4,7 +4,7 @@ import io
 import logging
 import pathlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -19,22 +19,21 @@ from stable_baselines3.common.vec_env import VecEnv
 from baselines_ext.learners.schedules import SchedulesLearningRate
 from baselines_ext.replay.buffer import EpisodeReplayBuffer
 from baselines_ext.replay.fields import ACTION
+from baselines_ext.replay.ring import Rows
 from baselines_ext.replay.samplers import Sampler, Uniform
+from baselines_ext.rollout.collector import Collector, copied
 from baselines_ext.rollout.noise import resolve_noise
+from baselines_ext.rollout.resume import replay_episodes
 
 log = logging.getLogger(__name__)
 
 
-class LeanOffPolicy(SchedulesLearningRate, OffPolicyAlgorithm):
+class LeanOffPolicy(SchedulesLearningRate, Collector, OffPolicyAlgorithm):
     """
     Collects experience with little overhead, into a replay store.
 
-    With ``overlap``, the gradient steps that follow an environment step are made while the next
-    one runs (in a process of its own, ``SubprocVecEnv``). The transitions and the number of
-    gradient steps are the same as without; the policy that acts is one update older.
-
     :param arguments: of the SB3 class
-    :param overlap: make gradient steps while the environment computes
+    :param overlap: make gradient steps while the environment computes, see ``Collector``
     :param sampler: draws what is learned; None: ``Uniform(n_steps)``
     :param keywords: of the SB3 class
     :raises ValueError: for a sampler beside ``n_steps``, or one that the observations do not fit
@@ -78,7 +77,7 @@ class LeanOffPolicy(SchedulesLearningRate, OffPolicyAlgorithm):
             return Uniform(self.n_steps)
         if self.n_steps != 1:
             name = type(self.sampler).__name__
-            raise ValueError(f"n_steps={self.n_steps} goes without a sampler, got {name}")
+            raise ValueError(f"n_steps must be 1 with the sampler {name}, got {self.n_steps}")
         return self.sampler
 
     def set_env(self, *arguments: Any, **keywords: Any) -> None:
@@ -182,73 +181,68 @@ class LeanOffPolicy(SchedulesLearningRate, OffPolicyAlgorithm):
         env: VecEnv,
         callback: BaseCallback,
         train_freq: TrainFreq,
-        replay_buffer: Any,
-        action_noise: ActionNoise | None = None,
-        learning_starts: int = 0,
+        *_: Any,
         log_interval: int | None = None,
+        **__: Any,
     ) -> RolloutReturn:
         """
         Collect experience as SB3 does, with less around each environment step.
 
+        What else SB3 passes is the agent's own.
+
         :param env: training environments
         :param callback: called at each step
         :param train_freq: how much to collect
-        :param replay_buffer: where to store it
-        :param action_noise: added to actions
-        :param learning_starts: steps with random actions
         :param log_interval: episodes between two log lines
         """
-        n_steps = n_episodes = 0
+        first_episode, n_steps = self._episode_num, 0
         if self.policy.training:  # asked first: setting it walks through all modules
             self.policy.set_training_mode(False)
         callback.on_rollout_start()  # first: what it saves goes on with the noise that comes
         if self.use_sde:
             self.actor.reset_noise(env.num_envs)  # type: ignore[operator]
-        while should_collect_more_steps(train_freq, n_steps, n_episodes):
+        go_on = True
+        while go_on and should_collect_more_steps(
+            train_freq, n_steps, self._episode_num - first_episode
+        ):
             if self.use_sde and self.sde_sample_freq > 0 and n_steps % self.sde_sample_freq == 0:
                 self.actor.reset_noise(env.num_envs)  # type: ignore[operator]
-            actions, stored = self._sample_action(learning_starts, action_noise, env.num_envs)
-            self._last_obs = _copied(self._last_obs)  # environments may write into theirs
-            env.step_async(actions)
-            self._update_in_flight()
-            new_obs, rewards, dones, infos = env.step_wait()
-            self.num_timesteps += env.num_envs
+            go_on = self._step_environments(callback, log_interval)
             n_steps += 1
-            callback.update_locals(locals())
-            go_on = callback.on_step()
-            # in any case: learning may go on later, and then from where the environments are
-            self._store_transition(replay_buffer, stored, new_obs, rewards, dones, infos)
-            if not go_on:
-                return RolloutReturn(n_steps * env.num_envs, n_episodes, continue_training=False)
-            self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
-            self._on_step()
-            if dones.any():
-                n_episodes += self._end_episodes(dones, infos, action_noise, log_interval)
-        callback.on_rollout_end()
-        return RolloutReturn(n_steps * env.num_envs, n_episodes, continue_training=True)
+        if go_on:
+            callback.on_rollout_end()
+        n_episodes = self._episode_num - first_episode
+        return RolloutReturn(n_steps * env.num_envs, n_episodes, continue_training=go_on)
+
+    def _act(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._sample_action(self.learning_starts, self.action_noise, self.n_envs)
+
+    def _remember(
+        self,
+        chosen: np.ndarray,
+        new_obs: Any,
+        rewards: np.ndarray,
+        dones: np.ndarray,
+        infos: list[dict[str, Any]],
+    ) -> None:
+        self._store_transition(self.replay_buffer, chosen, new_obs, rewards, dones, infos)
+
+    def _after_step(self) -> None:
+        self._on_step()
+
+    def _begin_episodes(self, envs: np.ndarray) -> None:
+        if self.action_noise is None:
+            return
+        if self.n_envs == 1:
+            self.action_noise.reset()
+        else:
+            self.action_noise.reset(indices=envs)  # type: ignore[call-arg]
 
     def _update_in_flight(self) -> None:
         if self._steps_in_flight is not None:
             gradient_steps, batch_size = self._steps_in_flight
             self._steps_in_flight = None
             self.update(gradient_steps, batch_size)
-
-    def _end_episodes(
-        self,
-        dones: np.ndarray,
-        infos: Sequence[dict[str, Any]],
-        action_noise: ActionNoise | None,
-        log_interval: int | None,
-    ) -> int:
-        """Count, reset noise and log; return the number of ended episodes."""
-        self._update_info_buffer(list(infos), dones)
-        for env in np.flatnonzero(dones):
-            self._episode_num += 1
-            if action_noise is not None:
-                action_noise.reset(**({"indices": [env]} if len(dones) > 1 else {}))
-            if log_interval is not None and self._episode_num % log_interval == 0:
-                self.dump_logs()
-        return int(dones.sum())
 
     def _sample_action(
         self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
@@ -305,7 +299,7 @@ class LeanOffPolicy(SchedulesLearningRate, OffPolicyAlgorithm):
             return observations
         normalizer = self._vec_normalize_env
         is_dict = isinstance(observations, dict)
-        changed = _copied(observations)
+        changed = copied(observations)
         for env in np.flatnonzero(dones):
             terminal = infos[env]["terminal_observation"]
             if normalizer is not None:
@@ -327,41 +321,28 @@ class LeanOffPolicy(SchedulesLearningRate, OffPolicyAlgorithm):
             taken for truncated, and a new episode starts
         """
         assert self.env is not None
-        resumed = [self._resume_episode(self.env, index) for index in range(self.n_envs)]
-        observations = [observation for observation, _ in resumed]
-        stacked: Any = (
-            np.stack(observations)
-            if not isinstance(observations[0], dict)
-            else {
-                key: np.stack([observation[key] for observation in observations])
-                for key in observations[0]
-            }
-        )
+        store = self.replay_buffer.store
+        rows = [store.running_episode(index) for index in range(self.n_envs)]
+
+        def came_back(index: int, observation: Any) -> bool:
+            return not rows[index].size or store.holds(rows[index][-1], observation)
+
+        stacked, lost = replay_episodes(self.env, list(map(self._actions_at, rows)), came_back)
+        for index in lost:
+            store.end_episode(index)
         self._last_original_obs = stacked
         normalizer = self._vec_normalize_env
         self._last_obs = stacked if normalizer is None else normalizer.normalize_obs(stacked)
-        return all(same for _, same in resumed)
+        return not lost
 
-    def _resume_episode(self, env: VecEnv, index: int) -> tuple[Any, bool]:
-        store = self.replay_buffer.store
-        observation = env.env_method("reset", indices=index)[0][0]
-        rows = store.running_episode(index)
+    def _actions_at(self, rows: Rows) -> Iterator[np.ndarray]:
+        """Read the actions of an episode that is running, in the environment's range."""
         for row in rows[:-1]:
-            action = store.column(ACTION)[row].reshape(self.action_space.shape or ())
-            if isinstance(self.action_space, spaces.Box):
-                action = self._unscale(action)
-            observation = env.env_method("step", action, indices=index)[0][0]
-        if not rows.size or store.holds(rows[-1], observation):
-            return observation, True
-        store.end_episode(index)
-        return env.env_method("reset", indices=index)[0][0], False
+            action = self.replay_buffer.store.column(ACTION)[row]
+            action = action.reshape(self.action_space.shape or ())
+            is_box = isinstance(self.action_space, spaces.Box)
+            yield self._unscale(action) if is_box else action
 
     def _excluded_save_params(self) -> list[str]:
         """Leave out what a checkpoint saves elsewhere, or what is made anew."""
         return [*super()._excluded_save_params(), "rng", "overlap"]
-
-
-def _copied(observations: Any) -> Any:
-    if isinstance(observations, dict):
-        return {key: value.copy() for key, value in observations.items()}
-    return observations.copy()

@@ -240,7 +240,7 @@ def test_what_a_layer_does_differently():
     assert [layer.learner.learning_rate for layer in model.layers] == [0.01, 3e-4]
     model = agent(layer_arguments={"layer_0": {"target_range": [-50, 0]}})
     buffers: list[Any] = [layer.learner.replay_buffer for layer in model.layers]
-    assert [buffer.penalty for buffer in buffers] == [-50, -5]
+    assert [buffer.sampler.penalty for buffer in buffers] == [-50, -5]
     assert [layer.learner.target_range for layer in model.layers] == [(-50, 0), (-5, 0)]
     with pytest.raises(ValueError, match=r"layer_2=.*but the layers are \['layer_0', 'layer_1'\]"):
         agent(layer_arguments={"layer_2": {"gamma": 0.5}})

@@ -153,7 +153,7 @@ def test_relabelled_transitions():
 
 
 def test_hindsight_knows_no_returns_of_several_steps():
-    with pytest.raises(ValueError, match="n_steps=3 goes without a sampler, got Hindsight"):
+    with pytest.raises(ValueError, match="n_steps must be 1 with the sampler Hindsight, got 3"):
         baselines_ext.SAC("MultiInputPolicy", venv(), n_steps=3, sampler=Hindsight())
 
 

@@ -1,0 +1,40 @@
+"""Bring environments back to where a checkpoint left them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.vec_env import VecEnv
+
+
+def replay_episodes(
+    env: VecEnv,
+    actions: Sequence[Iterable[np.ndarray]],
+    came_back: Callable[[int, Any], bool],
+) -> tuple[Any, list[int]]:
+    """
+    Play the running episodes again.
+
+    :param env: about to start the very episodes that were running
+    :param actions: of each environment, in its own range, since its episode began
+    :param came_back: tells from its number and observation whether an environment is where it was
+    :return: the observations of all, and the environments that did not come back: those begin a
+        new episode
+    """
+    observations, lost = [], []
+    for index, played in enumerate(actions):
+        observation = env.env_method("reset", indices=index)[0][0]
+        for action in played:
+            observation = env.env_method("step", action, indices=index)[0][0]
+        if not came_back(index, observation):
+            lost.append(index)
+            observation = env.env_method("reset", indices=index)[0][0]
+        observations.append(observation)
+    return _stacked(observations), lost
+
+
+def _stacked(observations: list[Any]) -> Any:
+    first = observations[0]
+    if not isinstance(first, dict):
+        return np.stack(observations)
+    return {key: np.stack([each[key] for each in observations]) for key in first}
