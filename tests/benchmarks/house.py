@@ -140,6 +140,9 @@ def knots(graph: dict[str, set[str]]) -> list[list[str]]:
     return [list(knot) for knot in sorted(found)]
 
 
+PARAMETERS = "interface/parameters.py"
+
+
 def walk(graph: dict[str, set[str]], first: Iterable[str]) -> set[str]:
     seen, todo = set(), list(first)
     while todo:
@@ -178,7 +181,8 @@ class Steps:
         self.n_calls += 1
         if name != self._last:
             self.n_switches += 1
-            self.n_entries += name == "interface/parameters.py"
+            caller = frame.f_back.f_code.co_filename if frame.f_back is not None else ""
+            self.n_entries += name == PARAMETERS and not caller.endswith(PARAMETERS)
         self._last = name
         if self.before_learn is None and is_given_config(frame):
             self._count_climb(name)

@@ -67,7 +67,10 @@ def test_metrics_of_a_run(tmp_path: Path):
         (["env=Pendulum-v1"], "hac needs Dict observations with observation, achieved_goal"),
         (["normalize.observation=true"], "normalize_inputs instead of normalize"),
         (["algorithm.learners.sac.train_freq=[1,episode]"], "train_freq must count steps"),
-        (["algorithm.learners.sac.n_steps=3"], "n_steps must be 1 with the sampler HacSampler, got 3"),
+        (
+            ["algorithm.learners.sac.n_steps=3"],
+            "n_steps must be 1 with the sampler HacSampler, got 3",
+        ),
         (
             ["algorithm.relabelling.n_candidates=0"],
             "algorithm.relabelling: n_candidates must be an integer",
