@@ -1,9 +1,45 @@
-"""What a run may ask of an algorithm beyond SB3's API; algorithms without it train all the same."""
+"""What a run may ask of a learner beyond what each learner has; without it, it learns, too."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+
+
+@runtime_checkable
+class Acts(Protocol):
+    """An agent: it chooses actions. Episodes, films and tests need one; SB3's algorithms are."""
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = False,
+    ) -> tuple[Any, Any]:
+        """
+        Choose actions.
+
+        :param observation: of each environment
+        :param state: that the last call returned, None at first
+        :param episode_start: of each environment, whether an episode begins
+        :param deterministic: choose the best ones, without exploration
+        :return: actions, and a state for the next call
+        """
+
+
+@runtime_checkable
+class ExploresEnvironments(Protocol):
+    """A learner with environments to learn in; SB3's algorithms have them."""
+
+    action_space: Any
+    """Draws random actions."""
+
+    def get_env(self) -> Any:
+        """Return the vectorised environments, None if they were not given yet."""
+
+    def get_vec_normalize_env(self) -> Any:
+        """Return the normalisation around them, None if there is none."""
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ from typing import Any, Self
 from interface.errors import UserError, unknown_name
 from interface.instantiation import target_of
 from interface.needs import Needs, needs_of
-from interface.parameters import checked_arguments
+from interface.parameters import checked_arguments, takes
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,11 @@ class AlgorithmSpec:
     def learner(self) -> Part:
         """The part that learns: the algorithm itself, or its (lowest) layer."""
         return self.parts[-1]
+
+    @property
+    def takes_environments(self) -> bool:
+        """Whether it trains in environments: its constructor has ``env``."""
+        return takes(self.parts[0].target, "env")
 
     def offers(self, argument: str) -> bool:
         """

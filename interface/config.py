@@ -18,6 +18,9 @@ from interface.ranges import Count, Range, at_least, between, more_than, ranges_
 
 LARGEST_SEED = 2**32 - 1  # of numpy
 
+NO_ENV = "none"
+"""The ``env.id`` of runs without environments."""
+
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
@@ -114,6 +117,10 @@ class MainConfig:
     env: EnvConfig = field(default_factory=EnvConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     normalize: NormalizeConfig = field(default_factory=NormalizeConfig)
+    # runs of before this key were tested in episodes
+    evaluator: Any = field(
+        default_factory=lambda: {"_target_": "experiment.evaluation.episodes.Episodes"}
+    )
     tracking: Any = MISSING
     render: RenderConfig = field(default_factory=RenderConfig)
     run_monitor: Any = MISSING
@@ -145,6 +152,15 @@ class MainConfig:
     # runs of before this key trusted nobody
     trust: bool = False
     data_dir: str = MISSING
+
+
+def has_env(cfg: DictConfig) -> bool:
+    """
+    Tell whether a run has an environment, to train in or to be tested in.
+
+    :param cfg: the main config
+    """
+    return bool(cfg.env.id != NO_ENV)
 
 
 def register_schemas() -> None:

@@ -17,11 +17,13 @@ class Budget:
     """
     How long a run may last.
 
+    Its steps are those of the learner's clock: environment steps, or updates where it counts those.
+
     An epoch's number says by steps how far a run is. Where rollouts are longer than an epoch there
     is not an evaluation in each, and numbers are left out.
 
     :param n_epochs: epochs of a full run
-    :param epoch_steps: environment steps of an epoch
+    :param epoch_steps: steps of an epoch
     """
 
     n_epochs: int
@@ -38,14 +40,14 @@ class Budget:
 
     @property
     def n_steps(self) -> int:
-        """Environment steps of a full run."""
+        """Steps of a full run."""
         return self.n_epochs * self.epoch_steps
 
     def epoch_at(self, step: int) -> int:
         """
         Find the epoch that ends at a step; the last rollout may go beyond the last epoch.
 
-        :param step: environment steps so far
+        :param step: how far the run is
         """
         return min(self.n_epochs, step // self.epoch_steps)
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from interface.learner import Unit
+
 
 class Status(Enum):
     """How a run ended."""
@@ -33,8 +35,9 @@ class RunResult:
     :param scores: of each criterion, higher is better; see ``experiment.run.score``
     :param status: how the run ended
     :param n_epochs: how far it came: number of its last epoch, by steps
-    :param n_steps: environment steps made
+    :param n_steps: progress made, in ``unit``
     :param run_id: the tracker's id of this run, None if it was not tracked
+    :param unit: of progress: environment steps, or updates of a learner that counts those
     """
 
     scores: tuple[float, ...]
@@ -42,6 +45,7 @@ class RunResult:
     n_epochs: int
     n_steps: int
     run_id: str | None = None
+    unit: Unit = "steps"
 
     @property
     def score(self) -> float:

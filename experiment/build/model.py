@@ -1,26 +1,35 @@
 """Make the model that a config describes."""
 
+from typing import Any
+
 from omegaconf import DictConfig
-from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import VecEnv
 
 from interface.algorithm import AlgorithmSpec
 from interface.errors import UserError
 from interface.instantiation import instantiate
+from interface.learner import Learner, check_learner
+from interface.parameters import accepted
 
 
-def make_model(cfg: DictConfig, spec: AlgorithmSpec, venv: VecEnv) -> BaseAlgorithm:
+def make_model(cfg: DictConfig, spec: AlgorithmSpec, venv: VecEnv | None) -> Learner:
     """
     Make the model: the config's constructor, given policy, environment, seed and device.
 
+    It is given those that it names, see ``interface.learner``.
+
     :param cfg: the main config
     :param spec: of its algorithm
-    :param venv: the training environments
-    :raises UserError: if the constructor refuses its arguments
+    :param venv: the training environments, None for a learner that takes none
+    :raises UserError: if the constructor refuses its arguments, or what it makes is no learner
     """
-    learner = spec.learner.target
-    policy, policy_kwargs = instantiate(cfg.policy)(learner, venv.observation_space)
-    arguments = {"seed": cfg.seed, "device": cfg.device, "policy_kwargs": policy_kwargs}
+    arguments: dict[str, Any] = {"seed": cfg.seed, "device": str(get_device(cfg.device))}
+    if venv is not None:
+        build_policy = instantiate(cfg.policy)
+        policy, policy_kwargs = build_policy(spec.learner.target, venv.observation_space)
+        arguments |= {"policy": policy, "env": venv, "policy_kwargs": policy_kwargs}
+    arguments = accepted(spec.parts[0].target, arguments)
     if spec.offers("update"):
         arguments["update"] = cfg["update"]
     elif cfg["update"] != "auto":
@@ -29,6 +38,8 @@ def make_model(cfg: DictConfig, spec: AlgorithmSpec, venv: VecEnv) -> BaseAlgori
         arguments["overlap"] = cfg.overlap
     constructor = instantiate(cfg.algorithm)
     try:
-        return constructor(policy=policy, env=venv, **arguments)
+        model: Learner = constructor(**arguments)
     except (ValueError, AssertionError, MemoryError) as error:
         raise UserError(f"{cfg.algorithm_name} refuses its parameters: {error}") from error
+    check_learner(model)
+    return model

@@ -29,7 +29,7 @@ def make_shared_env(cfg: DictConfig) -> gym.Env:
 
 
 @contextmanager
-def lent(env: gym.Env, seeds: SeedOfEpisode, model: BaseAlgorithm) -> Iterator[None]:
+def lent(env: gym.Env, seeds: SeedOfEpisode, model: object) -> Iterator[None]:
     """
     Lend the environment of the training; afterwards the running episode is where it was.
 
@@ -50,11 +50,13 @@ def lent(env: gym.Env, seeds: SeedOfEpisode, model: BaseAlgorithm) -> Iterator[N
         _go_on(env, model, next_episode)
 
 
-def _go_on(env: gym.Env, model: BaseAlgorithm, next_episode: int) -> None:
+def _go_on(env: gym.Env, model: object, next_episode: int) -> None:
     if isinstance(model, Resumable):
         _set(env, next_episode=max(0, next_episode - 1))
         if not model.resume_episodes():
             log.warning("the environment did not come back to where it was; a new episode starts")
+        return
+    if not isinstance(model, BaseAlgorithm):  # it does not train in here
         return
     venv = model.get_env()
     assert venv is not None

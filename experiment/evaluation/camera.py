@@ -12,7 +12,7 @@ from envs.episode_recorder import goal_distance
 from envs.markers import Marker, positions_of, show_markers, show_whole_maze
 from envs.success import SUCCESS_KEY
 from experiment.evaluation.film_strip import StepNumbers, layer_colour
-from interface.abilities import ReadsInputs, ShowsSubgoals
+from interface.abilities import Acts, ReadsInputs, ShowsSubgoals
 
 # environment, its picture (height, width, 3), numbers of the episode's steps so far
 Sink = Callable[[gym.Env, np.ndarray, Sequence[StepNumbers]], None]
@@ -22,10 +22,10 @@ class Watched:
     """
     An agent whose last decision can be looked at.
 
-    :param model: any SB3 algorithm
+    :param model: the agent; the value of its decisions is known if it is an algorithm of SB3
     """
 
-    def __init__(self, model: BaseAlgorithm) -> None:
+    def __init__(self, model: Acts) -> None:
         self._model = model
         self.subgoals: Sequence[np.ndarray] = ()
         """Of the last decision, the highest layer's first."""
@@ -41,16 +41,17 @@ class Watched:
         return action, state
 
     def _value(self, observation: Any, action: np.ndarray) -> float | None:
-        critic = getattr(self._model, "critic", None)
-        if critic is None or not isinstance(self._model.action_space, gym.spaces.Box):
+        model, critic = self._model, getattr(self._model, "critic", None)
+        if critic is None or not isinstance(model, BaseAlgorithm):
             return None
-        policy = self._model.policy
+        if not isinstance(model.action_space, gym.spaces.Box):
+            return None
         with th.no_grad():
-            if isinstance(self._model, ReadsInputs):
-                observation = self._model.inputs.of_observation(observation)
-            seen, _ = policy.obs_to_tensor(observation)
-            scaled = policy.scale_action(action)
-            chosen = th.as_tensor(scaled, dtype=th.float32, device=self._model.device)
+            if isinstance(model, ReadsInputs):
+                observation = model.inputs.of_observation(observation)
+            seen, _ = model.policy.obs_to_tensor(observation)
+            scaled = model.policy.scale_action(action)
+            chosen = th.as_tensor(scaled, dtype=th.float32, device=model.device)
             values = critic(seen, chosen)
             if isinstance(values, th.Tensor):  # TQC: (1, critics, quantiles)
                 values = [values.mean(dim=2)]

@@ -9,7 +9,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from omegaconf import DictConfig
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.type_aliases import PolicyPredictor
@@ -20,6 +19,7 @@ from envs.episode_recorder import Episode, EpisodeRecorder
 from envs.episode_seeds import SeedOfEpisode
 from experiment.build.environments import make_env, normalized
 from experiment.build.shared_env import lent
+from interface.abilities import Acts, ExploresEnvironments
 from interface.metrics import (
     EVAL_GOAL_DISTANCE,
     EVAL_LENGTH,
@@ -87,7 +87,7 @@ def make_evaluation_env(
 
 
 def evaluate(
-    model: BaseAlgorithm,
+    model: Acts,
     env: EvaluationEnv,
     n_episodes: int,
     policy: PolicyPredictor | None = None,
@@ -102,10 +102,10 @@ def evaluate(
     :param policy: acts in the model's place, e.g. to watch it
     :param on_step: called after each step; may raise to end the evaluation
     """
-    statistics = model.get_vec_normalize_env()
+    trained = model.get_vec_normalize_env() if isinstance(model, ExploresEnvironments) else None
     own = env.venv
-    if isinstance(own, VecNormalize) and own.norm_obs and statistics not in (None, own):
-        own.obs_rms = copy.deepcopy(statistics.obs_rms)
+    if isinstance(own, VecNormalize) and own.norm_obs and trained not in (None, own):
+        own.obs_rms = copy.deepcopy(trained.obs_rms)
     env.recorder.episodes.clear()
     with _from_the_first(model, env):
         evaluate_policy(
@@ -119,7 +119,7 @@ def evaluate(
     return env.recorder.episodes[:n_episodes]
 
 
-def _from_the_first(model: BaseAlgorithm, env: EvaluationEnv) -> AbstractContextManager[None]:
+def _from_the_first(model: Acts, env: EvaluationEnv) -> AbstractContextManager[None]:
     """Let the first episode of the list come next."""
     if env.shared is not None:
         return lent(env.shared, env.seeds, model)

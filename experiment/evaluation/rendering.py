@@ -9,7 +9,6 @@ from pathlib import Path
 
 import gymnasium as gym
 from omegaconf import DictConfig
-from stable_baselines3.common.base_class import BaseAlgorithm
 
 from envs.episode_seeds import SeedOfEpisode
 from experiment.evaluation.camera import Camera, Sink, Watched
@@ -17,7 +16,7 @@ from experiment.evaluation.evaluation import EvaluationEnv, evaluate, make_evalu
 from experiment.evaluation.film import FORMATS, Film
 from experiment.evaluation.film_strip import METRICS
 from experiment.run_folder.random_state import random_state, set_random_state
-from interface.abilities import MeasuresEvaluations
+from interface.abilities import Acts, MeasuresEvaluations
 from interface.errors import unknown_name
 
 log = logging.getLogger(__name__)
@@ -45,7 +44,7 @@ def check_mode(cfg: DictConfig) -> None:
 
 
 def render_episodes(
-    model: BaseAlgorithm,
+    model: Acts,
     cfg: DictConfig,
     seeds: SeedOfEpisode,
     folder: Path,
@@ -88,7 +87,7 @@ def render_episodes(
     return path
 
 
-def _forget(model: BaseAlgorithm) -> None:
+def _forget(model: Acts) -> None:
     """Drop what an agent has counted of the film's episodes: they are no evaluation."""
     if isinstance(model, MeasuresEvaluations):
         model.evaluation_metrics()
@@ -99,7 +98,7 @@ def _first_line(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _record(model: BaseAlgorithm, cfg: DictConfig, make: MakeEnv, path: Path) -> None:
+def _record(model: Acts, cfg: DictConfig, make: MakeEnv, path: Path) -> None:
     film = Film(path, cfg.render)
     try:
         _play(model, cfg, make, "rgb_array", film.add)
@@ -109,9 +108,7 @@ def _record(model: BaseAlgorithm, cfg: DictConfig, make: MakeEnv, path: Path) ->
         raise RuntimeError("the environment returned no pictures")
 
 
-def _play(
-    model: BaseAlgorithm, cfg: DictConfig, make: MakeEnv, render_mode: str, sink: Sink
-) -> None:
+def _play(model: Acts, cfg: DictConfig, make: MakeEnv, render_mode: str, sink: Sink) -> None:
     agent = Watched(model)
     n_episodes = cfg.render.n_episodes
     env = make(render_mode=render_mode, wrap=lambda inner: Camera(inner, agent, sink, n_episodes))

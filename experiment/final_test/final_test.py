@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig
-from stable_baselines3.common.base_class import BaseAlgorithm
 
 from envs.episode_recorder import Episode
 from envs.episode_seeds import final_test_seeds
@@ -15,11 +14,14 @@ from experiment.evaluation.rendering import check_mode, render_episodes
 from experiment.final_test.episode_report import comparison_lines, goal_table, report_lines
 from experiment.final_test.tested_agents import AgentFile, exported_file, find_agent
 from experiment.run_folder.policy_export import WatchedInputs, check_export, export_policy
-from experiment.run_folder.run_directory import FILMS
-from interface.abilities import ReadsInputs
+from experiment.run_folder.run_directory import EVALUATIONS, FILMS
+from interface.abilities import Acts, ReadsInputs
+from interface.config import has_env
 from interface.errors import UserError
 from interface.metrics import EVAL_RETURN, EVAL_SUCCESS_RATE
 from util.atomic_write import atomic_write_text
+
+_INSTEAD = f"how good the learner is, {EVALUATIONS} of its run tells"
 
 
 @dataclass
@@ -34,7 +36,7 @@ class Tested:
     """
 
     file: AgentFile
-    model: BaseAlgorithm
+    model: Acts
     episodes: list[Episode]
     clipped_share: float | None
 
@@ -82,11 +84,15 @@ def play(cfg: DictConfig, file: AgentFile) -> Tested:
     """
     check_mode(file.cfg)
     import_packages(file.cfg.imports)
+    if not has_env(file.cfg):
+        raise UserError(f"env=none leaves no episodes to play; {_INSTEAD}")
     title = file.title()
     env = make_evaluation_env(
         file.cfg, final_test_seeds(cfg.n_episodes), load=file.load_normalization
     )
     model = file.load(env.venv, cfg.device)
+    if not isinstance(model, Acts):
+        raise UserError(f"{type(model).__name__} has no predict and plays no episodes; {_INSTEAD}")
     _say(title)
     watched = None
     if cfg.export is not None and isinstance(model, ReadsInputs) and not model.folds_exactly:

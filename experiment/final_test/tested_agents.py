@@ -6,7 +6,6 @@ from pathlib import Path
 
 import hydra.utils
 from omegaconf import DictConfig, OmegaConf
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from experiment.final_test.sb3_files import load_sb3, load_sb3_normalization, sb3_class
@@ -20,6 +19,7 @@ from experiment.run_folder.run_directory import BEST, best_run, find_run, load_c
 from experiment.run_folder.trust import warn_of_foreign_code
 from interface.config import EnvConfig
 from interface.errors import UserError, unknown_name
+from interface.learner import Learner
 from interface.run_files import LAST
 
 CHECKPOINTS = tuple(name.removesuffix(".zip") for name in (BEST, LAST))
@@ -42,7 +42,7 @@ class AgentFile(ABC):
         """Say which agent it is."""
 
     @abstractmethod
-    def model_class(self) -> type[BaseAlgorithm]:
+    def model_class(self) -> type:
         """Name its class without loading it."""
 
     @abstractmethod
@@ -50,7 +50,7 @@ class AgentFile(ABC):
         """Wrap environments as the agent was used to."""
 
     @abstractmethod
-    def load(self, venv: VecEnv, device: str) -> BaseAlgorithm:
+    def load(self, venv: VecEnv, device: str) -> Learner:
         """Load the agent."""
 
 
@@ -62,16 +62,16 @@ class OfRun(AgentFile):
         meta = read_meta(self.path)
         return f"{self.path.parent}\n{self.path.stem}: step {meta.step}, epoch {meta.epoch}"
 
-    def model_class(self) -> type[BaseAlgorithm]:
+    def model_class(self) -> type:
         """Read it from the checkpoint."""
-        found: type[BaseAlgorithm] = hydra.utils.get_class(read_meta(self.path).model_class)
+        found: type = hydra.utils.get_class(read_meta(self.path).model_class)
         return found
 
     def load_normalization(self, venv: VecEnv) -> VecEnv:
         """Take the statistics of the checkpoint."""
         return load_normalization(self.path, venv)
 
-    def load(self, venv: VecEnv, device: str) -> BaseAlgorithm:
+    def load(self, venv: VecEnv, device: str) -> Learner:
         """Load the agent as it was trained."""
         return load_agent(self.path, self.cfg, venv, device)
 
@@ -83,7 +83,7 @@ class OfSb3(AgentFile):
         """Name the file."""
         return f"{self.path}, by plain Stable-Baselines3"
 
-    def model_class(self) -> type[BaseAlgorithm]:
+    def model_class(self) -> type:
         """Find it by the policy."""
         return sb3_class(self.path)
 
@@ -91,7 +91,7 @@ class OfSb3(AgentFile):
         """Take the statistics that lie beside the file."""
         return load_sb3_normalization(self.path, self.cfg.env.id, venv)
 
-    def load(self, venv: VecEnv, device: str) -> BaseAlgorithm:
+    def load(self, venv: VecEnv, device: str) -> Learner:
         """Load the agent by SB3's class."""
         return load_sb3(self.path, venv, device)
 

@@ -12,6 +12,7 @@ from experiment.build.environments import make_env
 from experiment.regression.rows import training
 from experiment.regression.settings import FunctionSettings
 from interface.algorithm import AlgorithmSpec
+from interface.config import NO_ENV
 from interface.errors import UserError
 from interface.needs import Needs, misfit
 from interface.resolvers import REPOSITORY, register_resolvers
@@ -29,7 +30,8 @@ def function_rows(settings: FunctionSettings) -> dict[str, list[str]]:
     register_resolvers()
     with initialize_config_dir(str(CONF)):
         needed = {name: _needs(choice) for name, choice in _variants(settings).items()}
-        found = {path.stem: _spaces(path.stem) for path in sorted((CONF / "env").glob("*.yaml"))}
+        names = sorted(path.stem for path in (CONF / "env").glob("*.yaml"))
+        found = {name: _spaces(name) for name in names if name != NO_ENV}
     return {
         f"{env}_{variant}": [f"env={env}", *_variants(settings)[variant]]
         for env, (observations, actions) in found.items()

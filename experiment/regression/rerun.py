@@ -119,7 +119,8 @@ def _check_goes_on_exactly(run_dir: Path) -> None:
     from experiment.run_folder.checkpoint import read_meta  # imports SB3
 
     model_class = hydra.utils.get_class(read_meta(run_dir / LAST).model_class)
-    if not hasattr(model_class, "resume_episodes"):
+    has_episodes = hasattr(model_class, "get_env")
+    if has_episodes and not hasattr(model_class, "resume_episodes"):
         raise UserError(
             f"{run_dir} was continued, and {model_class.__name__} starts new episodes where it "
             f"goes on, so it cannot be trained again in one piece"

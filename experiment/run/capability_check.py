@@ -17,9 +17,12 @@ from envs.finite_check import NonFiniteEnvironmentError
 from envs.success import SUCCESS_KEY
 from experiment.run.columns import columns_of
 from interface.algorithm import AlgorithmSpec
+from interface.config import NO_ENV, has_env
 from interface.errors import UserError, told
+from interface.instantiation import target_of
 from interface.metrics import SUCCESS_KEYS
 from interface.needs import misfit, unreadable
+from interface.parameters import takes
 from interface.resolvers import REPOSITORY
 
 log = logging.getLogger(__name__)
@@ -29,6 +32,31 @@ _STEP = "step(action) -> (observation, reward, terminated, truncated, info)"
 # A collision or a fall shows within these; the steps of all supported environments take a second.
 _STEPS_OF_REWARDS = 50
 _MOST_STEPS = 1000
+
+
+def check_environment(cfg: DictConfig, spec: AlgorithmSpec) -> None:
+    """
+    Check that there is an environment where one is needed, and none where nothing would use it.
+
+    :param cfg: the main config
+    :param spec: of its algorithm
+    :raises UserError: naming what needs one, or what has no effect
+    """
+    name, tester = cfg.algorithm_name, cfg.evaluator["_target_"].rpartition(".")[2]
+    trains, tests = spec.takes_environments, takes(target_of(cfg.evaluator), "env")
+    if not has_env(cfg):
+        if trains or tests:
+            who = name if trains else f"evaluator {tester}"
+            raise UserError(f"{who} needs an environment, got env={NO_ENV}")
+        if cfg.render.mode != "none":
+            raise UserError(f"render={cfg.render.mode} shows an environment, got env={NO_ENV}")
+    elif not trains and not tests:
+        raise UserError(
+            f"neither {name} nor evaluator {tester} uses an environment, got env={cfg.env.id}; "
+            f"add env={NO_ENV}"
+        )
+    if not trains and (cfg.normalize.observation or cfg.normalize.reward):
+        raise UserError(f"normalize has no effect on {name}, which trains in no environment")
 
 
 def check_fit(cfg: DictConfig, spec: AlgorithmSpec, env: gym.Env) -> None:

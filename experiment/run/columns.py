@@ -1,26 +1,22 @@
 """Metrics that a config names: whether anybody logs them."""
 
+from collections.abc import Sequence
+
 from omegaconf import DictConfig
-from stable_baselines3.common.base_class import BaseAlgorithm
 
 from experiment.run_folder.metric_history import MetricHistory
-from interface.abilities import MeasuresEvaluations
 from interface.errors import unknown_name
-from interface.metrics import EVAL_KEYS
 from interface.objective import listed
 
 
-def check_columns(cfg: DictConfig, model: BaseAlgorithm) -> None:
+def check_columns(cfg: DictConfig, known: Sequence[str]) -> None:
     """
     Check the metrics of evaluations, which are known before training; others show themselves later.
 
     :param cfg: the main config
-    :param model: to train
-    :raises UserError: if neither evaluations nor the model have such a metric
+    :param known: that the evaluator declares
+    :raises UserError: if it has no such metric
     """
-    known = list(EVAL_KEYS)
-    if isinstance(model, MeasuresEvaluations):
-        known += model.evaluation_keys()
     for key, column in columns_of(cfg):
         if column.startswith("eval/") and column not in known:
             raise unknown_name(f"metric in {key}", column, known)

@@ -3,14 +3,15 @@
 import math
 
 import torch as th
-from stable_baselines3.common.base_class import BaseAlgorithm
+
+from interface.learner import Learner, moment_of
 
 
 class DivergedError(RuntimeError):
     """Losses or weights are no longer finite."""
 
 
-def check_losses(model: BaseAlgorithm) -> None:
+def check_losses(model: Learner) -> None:
     """
     Look at the losses that were logged last.
 
@@ -19,10 +20,10 @@ def check_losses(model: BaseAlgorithm) -> None:
     """
     for key, value in model.logger.name_to_value.items():
         if key.startswith("train/") and isinstance(value, float) and not math.isfinite(value):
-            raise DivergedError(f"{key} is {value} at step {model.num_timesteps}")
+            raise DivergedError(f"{key} is {value} at {moment_of(model)}")
 
 
-def check_weights(model: BaseAlgorithm) -> None:
+def check_weights(model: Learner) -> None:
     """
     Look at all weights.
 
@@ -32,10 +33,10 @@ def check_weights(model: BaseAlgorithm) -> None:
     for module, state in model.get_parameters().items():
         for name, value in state.items():
             if isinstance(value, th.Tensor) and not th.isfinite(value).all():
-                raise DivergedError(f"{module}.{name} is not finite at step {model.num_timesteps}")
+                raise DivergedError(f"{module}.{name} is not finite at {moment_of(model)}")
 
 
-def diverged_weights(model: BaseAlgorithm) -> DivergedError | None:
+def diverged_weights(model: Learner) -> DivergedError | None:
     """
     Tell whether an error of another kind comes from weights that are not finite.
 

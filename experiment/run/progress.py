@@ -15,6 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from interface.learner import Learner, progress_of, unit_of
 from interface.metrics import (
     EVAL_GOAL_DISTANCE,
     EVAL_RETURN,
@@ -37,23 +38,27 @@ class RunProgress:
     """
     The progress of one run.
 
-    :param total_steps: environment steps of the whole run
-    :param step: steps made before
+    :param model: to train
+    :param total_steps: of the whole run, in the learner's unit
     :param n_epochs: evaluations of the whole run
     :param visible: False for one of several runs on a terminal
     """
 
-    def __init__(self, total_steps: int, step: int, n_epochs: int, *, visible: bool = True) -> None:
+    def __init__(
+        self, model: Learner, total_steps: int, n_epochs: int, *, visible: bool = True
+    ) -> None:
         self._n_epochs = n_epochs
-        self._start_step = self._step = step
+        self._unit = unit = unit_of(model)
+        self._moment = unit.removesuffix("s")
+        self._start_step = self._step = progress_of(model)
         self._start = time.monotonic()
         self._next_refresh = 0.0
         self._latest = "not evaluated yet"
         self._bar = Progress(
-            TextColumn("step"),
+            TextColumn(self._moment),
             MofNCompleteColumn(),
             BarColumn(),
-            TextColumn("{task.fields[rate]:.0f} steps/s"),
+            TextColumn(f"{{task.fields[rate]:.0f}} {unit}/s"),
             TimeRemainingColumn(elapsed_when_finished=True),
             TextColumn("{task.fields[latest]}"),
             console=Console(),
@@ -63,14 +68,14 @@ class RunProgress:
 
     @property
     def rate(self) -> float:
-        """Steps per second since the start, evaluations included."""
+        """Progress per second since the start, evaluations included."""
         return (self._step - self._start_step) / max(time.monotonic() - self._start, 1e-9)
 
     def on_step(self, step: int) -> None:
         """
         Note a step; cheap.
 
-        :param step: environment steps so far
+        :param step: progress so far
         """
         self._step = step
         now = time.monotonic()
@@ -83,19 +88,22 @@ class RunProgress:
         Log an evaluation.
 
         :param epoch: its number, from 1
-        :param step: environment steps so far
+        :param step: progress so far
         :param metrics: of the evaluation
         """
         self._step = step
-        shown = [text.format(metrics[key]) for key, text in _SHOWN.items() if key in metrics]
-        self._latest = f"epoch {epoch}/{self._n_epochs}  {shown[0]}"
+        known = [text.format(metrics[key]) for key, text in _SHOWN.items() if key in metrics]
+        shown = known or [f"{key.removeprefix('eval/')} {metrics[key]:.4g}" for key in metrics]
+        self._latest = "  ".join([f"epoch {epoch}/{self._n_epochs}", *shown[:1]])
         log.info(
-            "epoch %d/%d  step %d  %s  %.0f steps/s",
+            "epoch %d/%d  %s %d  %s  %.0f %s/s",
             epoch,
             self._n_epochs,
+            self._moment,
             step,
             "  ".join(shown),
             self.rate,
+            self._unit,
         )
 
     @contextmanager

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import torch as th
 from omegaconf import DictConfig
-from stable_baselines3.common.base_class import BaseAlgorithm
 
 from experiment.run_folder.metric_history import MetricHistory
 from experiment.run_folder.run_directory import RESULT, SAID_DIRECTORY
 from experiment.tracking import Tracker
-from interface.abilities import ChoosesUpdate
-from interface.metrics import EVAL_RETURN, EVAL_SUCCESS_RATE
+from interface.abilities import ChoosesUpdate, ExploresEnvironments
+from interface.config import Direction, has_env
+from interface.learner import Learner, Unit, moment_of, progress_of, unit_of
+from interface.metrics import EVAL_KEYS, EVAL_RETURN, EVAL_SUCCESS_RATE
+from interface.objective import Criterion, criteria
 from interface.resolvers import REPOSITORY
 from interface.result import RunResult, Status
 from interface.run_context import RunContext
@@ -25,7 +27,7 @@ log = logging.getLogger(__name__)
 PRESETS = REPOSITORY / "conf" / "preset"
 
 
-def log_start(cfg: DictConfig, context: RunContext, model: BaseAlgorithm) -> None:
+def log_start(cfg: DictConfig, context: RunContext, model: Learner) -> None:
     """
     Say what starts.
 
@@ -33,20 +35,29 @@ def log_start(cfg: DictConfig, context: RunContext, model: BaseAlgorithm) -> Non
     :param context: how the run was started
     :param model: to train
     """
-    step = model.num_timesteps
     log.info(
-        "%s on %s, seed %d, up to %d steps, preset %s%s",
-        cfg.algorithm_name,
-        cfg.env.id,
+        "%s, seed %d, up to %d %s, preset %s%s",
+        task_of(cfg),
         cfg.seed,
         cfg.n_epochs * cfg.eval_after_n_steps,
+        unit_of(model),
         _preset_in_use(context) or "none",
-        f", going on at step {step}" if step else "",
+        f", going on at {moment_of(model)}" if progress_of(model) else "",
     )
-    used = model.update_used if isinstance(model, ChoosesUpdate) else "sb3"
-    overlap = "beside" if cfg.overlap else "between"
-    log.info("updates: %s, %d threads, %s environment steps", used, cfg.n_threads, overlap)
+    if isinstance(model, ExploresEnvironments):
+        used = model.update_used if isinstance(model, ChoosesUpdate) else "sb3"
+        overlap = "beside" if cfg.overlap else "between"
+        log.info("updates: %s, %d threads, %s environment steps", used, cfg.n_threads, overlap)
     log.info("%s%s", SAID_DIRECTORY, shown(context.run_dir))
+
+
+def task_of(cfg: DictConfig) -> str:
+    """
+    Say what learns, and where.
+
+    :param cfg: the main config
+    """
+    return f"{cfg.algorithm_name} on {cfg.env.id}" if has_env(cfg) else str(cfg.algorithm_name)
 
 
 def _preset_in_use(context: RunContext) -> str | None:
@@ -77,11 +88,11 @@ def command(script: str, *arguments: str) -> str:
     return shlex.join(["python", str(path), *arguments])
 
 
-def weights_digest(model: BaseAlgorithm) -> str:
+def weights_digest(model: Learner) -> str:
     """
     Hash all weights of a model: equal digests mean bit-identical agents.
 
-    :param model: any SB3 algorithm
+    :param model: any learner
     """
     digest = hashlib.sha256()
     for module, state in sorted(model.get_parameters().items()):
@@ -92,7 +103,7 @@ def weights_digest(model: BaseAlgorithm) -> str:
     return digest.hexdigest()
 
 
-def write_result(run_dir: Path, result: RunResult, model: BaseAlgorithm, seconds: float) -> None:
+def write_result(run_dir: Path, result: RunResult, model: Learner, seconds: float) -> None:
     """
     Write ``result.json``.
 
@@ -129,11 +140,12 @@ def log_summary(
     :param seconds: that this start of the run took
     """
     log.info(
-        "%s after %d steps in %.0f s: %s",
+        "%s after %d %s in %.0f s: %s",
         result.status.value,
         result.n_steps,
+        result.unit,
         seconds,
-        _best(history),
+        _best(cfg, history, result.unit),
     )
     spent = tracker.cost()
     log.info(
@@ -142,7 +154,8 @@ def log_summary(
         spent["sender"],
         100 * sum(spent.values()) / seconds,
     )
-    log.info("test:    %s", command("evaluate", f"run={shown(run_dir)}"))
+    if has_env(cfg):
+        log.info("test:    %s", command("evaluate", f"run={shown(run_dir)}"))
     if result.status in (Status.INTERRUPTED, Status.FINISHED):
         more = [] if result.status is Status.INTERRUPTED else [f"n_epochs={2 * cfg.n_epochs}"]
         log.info("go on:   %s", command("train", f"restore={shown(run_dir)}", *more))
@@ -150,10 +163,22 @@ def log_summary(
         log.info("look at: mlflow ui   (run %s)", result.run_id)
 
 
-def _best(history: MetricHistory) -> str:
-    if not history.epochs:
+def _best(cfg: DictConfig, history: MetricHistory, unit: Unit) -> str:
+    criterion = _shown_criterion(cfg, history)
+    key = criterion.column
+    known = [epoch for epoch in history.epochs if key in epoch.values]
+    if not known:
         return "not evaluated"
-    key = EVAL_SUCCESS_RATE if history.column(EVAL_SUCCESS_RATE) else EVAL_RETURN
-    best = max(history.epochs, key=lambda epoch: epoch.values[key])
-    last = history.epochs[-1]
-    return f"{key} {last.values[key]:.2f}, best {best.values[key]:.2f} at step {best.step}"
+    best = max(known, key=lambda epoch: criterion.better(epoch.values[key]))
+    latest, highest = (
+        f"{epoch.values[key]:{'.2f' if key in EVAL_KEYS else '.4g'}}" for epoch in (known[-1], best)
+    )
+    return f"{key} {latest}, best {highest} at {unit.removesuffix('s')} {best.step}"
+
+
+def _shown_criterion(cfg: DictConfig, history: MetricHistory) -> Criterion:
+    """Name what a run is summed up by: success or return of episodes, else what it is to reach."""
+    for key in (EVAL_SUCCESS_RATE, EVAL_RETURN):
+        if history.column(key):
+            return Criterion(key, Direction.maximize, None)
+    return criteria(cfg)[0]

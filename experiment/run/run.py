@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch as th
 from omegaconf import DictConfig
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -18,8 +17,9 @@ from experiment.build.model import make_model
 from experiment.build.resources import available_cores, resolved, resources_of
 from experiment.build.shared_env import make_shared_env
 from experiment.evaluation.evaluation import EvaluationEnv, make_evaluation_env
+from experiment.evaluation.evaluator import check_evaluator, make_evaluator
 from experiment.evaluation.rendering import check_mode
-from experiment.run.capability_check import check_fit
+from experiment.run.capability_check import check_environment, check_fit
 from experiment.run.columns import check_columns
 from experiment.run.divergence import DivergedError, diverged_weights
 from experiment.run.early_stopping import EarlyStopping
@@ -43,12 +43,14 @@ from experiment.run_folder.owner import owned
 from experiment.run_folder.pending_metrics import put_back
 from experiment.run_folder.run_directory import NO_MONITOR, discarded_if_refused, write_config
 from experiment.tracking import Tracker
-from interface.abilities import RewardsGoals
+from interface.abilities import ExploresEnvironments, RewardsGoals
 from interface.algorithm import AlgorithmSpec
-from interface.config import check_ranges
+from interface.config import check_ranges, has_env
 from interface.errors import UserError
 from interface.instantiation import instantiate
+from interface.learner import Evaluator, Learner, progress_of, unit_of
 from interface.objective import Budget, criteria
+from interface.parameters import accepted
 from interface.result import RunResult, Status
 from interface.run_context import RunContext
 from interface.run_files import LAST
@@ -78,7 +80,7 @@ def train_run(cfg: DictConfig, context: RunContext) -> RunResult:
         cfg = resolved(cfg, resources_of(cfg, spec, available_cores()))
         monitor: RunMonitor = instantiate(cfg.run_monitor)
         with closing(build_parts(cfg, spec)) as parts:
-            check_columns(cfg, parts.model)
+            check_columns(cfg, parts.evaluator.keys(parts.model))
             tracker: Tracker = instantiate(cfg.tracking)
             try:
                 result = _train_tracked(cfg, context, parts, tracker, monitor, interrupts, start)
@@ -105,7 +107,8 @@ def _train_tracked(
     with tracked(tracker, monitor, cfg, context, parts.model) as end:
         if cfg.restore is not None:
             write_config(cfg, context)
-            go_back(run_dir, parts.model, parts.history, best_epoch(parts.history))
+            best = best_epoch(parts.history, criteria(cfg)[0])
+            go_back(run_dir, parts.model, parts.history, best)
         for epoch in parts.history.epochs:
             monitor.recall(epoch.values)
         log_start(cfg, context, parts.model)
@@ -114,8 +117,9 @@ def _train_tracked(
             scores=scores(cfg, parts.history, status),
             status=status,
             n_epochs=parts.history.last_epoch,
-            n_steps=parts.model.num_timesteps,
+            n_steps=progress_of(parts.model),
             run_id=tracker.run_id,
+            unit=unit_of(parts.model),
         )
         monitor.check_ours()
         write_result(run_dir, result, parts.model, time.monotonic() - start)
@@ -125,7 +129,7 @@ def _train_tracked(
 
 def _lost(parts: "Parts") -> RunResult:
     """Make the result of a run whose trial is another sweeper's, who drops it."""
-    n_epochs, n_steps = parts.history.last_epoch, parts.model.num_timesteps
+    n_epochs, n_steps = parts.history.last_epoch, progress_of(parts.model)
     return RunResult((WORST_SCORE,), Status.INTERRUPTED, n_epochs, n_steps)
 
 
@@ -144,6 +148,8 @@ def check_config(cfg: DictConfig, context: RunContext) -> AlgorithmSpec:
     criteria(cfg)
     spec = AlgorithmSpec.of(cfg.algorithm)
     spec.check_overrides(context.overrides)
+    check_evaluator(cfg)
+    check_environment(cfg, spec)
     try:
         th.device("cpu" if cfg.device == "auto" else cfg.device)
     except RuntimeError as error:
@@ -156,26 +162,29 @@ class Parts:
     """
     What a run consists of.
 
-    :param model: the agent, with its training environments
-    :param test_env: for evaluations
+    :param model: the learner, with its training environments if it has any
+    :param test_env: for evaluations, None for a run without environments
+    :param evaluator: tests the learner
     :param history: of the evaluations so far
     """
 
-    model: BaseAlgorithm
-    test_env: EvaluationEnv
+    model: Learner
+    test_env: EvaluationEnv | None
+    evaluator: Evaluator
     history: MetricHistory
 
     def close(self) -> None:
-        """Close the environments."""
-        training_env = self.model.get_env()
-        if training_env is not None:
-            training_env.close()
-        self.test_env.close()
+        """Close the environments, a shared one once."""
+        envs = [self.model.get_env()] if isinstance(self.model, ExploresEnvironments) else []
+        if self.test_env is not None and not (envs and self.test_env.shared):
+            envs.append(self.test_env.venv)
+        for env in envs:
+            env.close()
 
 
 def build_parts(cfg: DictConfig, spec: AlgorithmSpec) -> Parts:
     """
-    Build environments and model, new ones or those of the run to restore.
+    Build environments, model and evaluator, new ones or those of the run to restore.
 
     :param cfg: the main config
     :param spec: of its algorithm
@@ -183,6 +192,30 @@ def build_parts(cfg: DictConfig, spec: AlgorithmSpec) -> Parts:
     """
     th.set_num_threads(cfg.n_threads)
     set_random_seed(cfg.seed)
+    venv, test_env = make_envs(cfg, spec) if has_env(cfg) else (None, None)
+    restored = cfg.restore is not None and has_checkpoint(Path(cfg.restore))
+    if restored:
+        model = restore_model(cfg, spec, venv)
+    else:
+        model = make_model(cfg, spec, None if venv is None else normalized(cfg, venv))
+    recorder = None if test_env is None else test_env.recorder
+    if isinstance(model, RewardsGoals) and recorder and recorder.has_wrapper_attr("compute_reward"):
+        model.set_reward_function(recorder.get_wrapper_attr("compute_reward"))
+    history = MetricHistory()
+    if restored:
+        history = history_until(Path(cfg.restore), progress_of(model))
+    return Parts(model, test_env, make_evaluator(cfg, test_env), history)
+
+
+def make_envs(cfg: DictConfig, spec: AlgorithmSpec) -> tuple[VecEnv | None, EvaluationEnv]:
+    """
+    Make the environments of a run.
+
+    :param cfg: the main config, with an environment
+    :param spec: of its algorithm
+    :return: those of the training, None if the algorithm takes none; the one for evaluations
+    :raises UserError: if algorithm and environment do not fit together
+    """
     shared = make_shared_env(cfg) if cfg.env.exclusive else None
     probe = make_env(cfg.env, training_seeds(cfg.seed)) if shared is None else shared
     check_fit(cfg, spec, probe)
@@ -190,41 +223,34 @@ def build_parts(cfg: DictConfig, spec: AlgorithmSpec) -> Parts:
         probe.close()
     else:
         shared.set_wrapper_attr("next_episode", 0)
-    venv = make_vec_env(
-        cfg.env,
-        lambda index: training_seeds(cfg.seed, index),
-        subprocesses=cfg.env.subprocesses or cfg.overlap,
-        shared=shared,
-    )
+    venv = None
+    if spec.takes_environments:
+        venv = make_vec_env(
+            cfg.env,
+            lambda index: training_seeds(cfg.seed, index),
+            subprocesses=cfg.env.subprocesses or cfg.overlap,
+            shared=shared,
+        )
     goals = evaluation_seeds(cfg.n_test_rollouts, cfg.test_goals)
-    test_env = make_evaluation_env(cfg, goals, shared=shared)
-    restored = cfg.restore is not None and has_checkpoint(Path(cfg.restore))
-    if restored:
-        model = restore_model(cfg, spec, venv)
-    else:
-        model = make_model(cfg, spec, normalized(cfg, venv))
-    if isinstance(model, RewardsGoals) and test_env.recorder.has_wrapper_attr("compute_reward"):
-        model.set_reward_function(test_env.recorder.get_wrapper_attr("compute_reward"))
-    step = model.num_timesteps
-    history = history_until(Path(cfg.restore), step) if restored else MetricHistory()
-    return Parts(model, test_env, history)
+    return venv, make_evaluation_env(cfg, goals, shared=shared)
 
 
-def restore_model(cfg: DictConfig, spec: AlgorithmSpec, venv: VecEnv) -> BaseAlgorithm:
+def restore_model(cfg: DictConfig, spec: AlgorithmSpec, venv: VecEnv | None) -> Learner:
     """
     Load the model of a run that goes on.
 
     :param cfg: the main config; ``restore`` is the run's folder
     :param spec: of its algorithm
-    :param venv: fresh training environments
+    :param venv: fresh training environments, None for an algorithm that takes none
     """
     path = Path(cfg.restore) / LAST
-    for index, next_episode in enumerate(read_meta(path).next_episodes):
-        running = max(0, next_episode - 1)
-        venv.env_method("set_wrapper_attr", "next_episode", running, indices=index)
     arguments = {"overlap": cfg.overlap} if spec.offers("overlap") else {}
-    env = load_normalization(path, venv)
-    return load_model(path, env, cfg.device, resume=True, **arguments)
+    if venv is not None:
+        for index, next_episode in enumerate(read_meta(path).next_episodes):
+            running = max(0, next_episode - 1)
+            venv.env_method("set_wrapper_attr", "next_episode", running, indices=index)
+        venv = load_normalization(path, venv)
+    return load_model(path, venv, cfg.device, resume=True, **arguments)
 
 
 def train(
@@ -247,15 +273,15 @@ def train(
     :return: why training ended
     """
     model, run_dir = parts.model, context.run_dir
-    first_step = model.num_timesteps
+    first_step = progress_of(model)
     total_steps = Budget.from_config(cfg).n_steps
     output = TrackerOutput(tracker)
     set_logger(cfg, run_dir, model, output, monitor)
-    progress = RunProgress(total_steps, first_step, cfg.n_epochs, visible=not context.is_search)
+    progress = RunProgress(model, total_steps, cfg.n_epochs, visible=not context.is_search)
     end_epoch = EpochEnd(
         cfg=cfg,
         run_dir=run_dir,
-        env=parts.test_env,
+        evaluator=parts.evaluator,
         history=parts.history,
         stopping=EarlyStopping.from_config(cfg),
         interrupts=interrupts,
@@ -263,9 +289,12 @@ def train(
         tracker=tracker,
         output=output,
         progress=progress,
+        shared=None if parts.test_env is None else parts.test_env.shared,
     )
     done = parts.history.last_step
-    callback = EpochCallback(cfg.eval_after_n_steps, end_epoch, interrupts, progress.on_step, done)
+    callback = EpochCallback(
+        model, cfg.eval_after_n_steps, end_epoch, interrupts, progress.on_step, done
+    )
     if 0 < first_step == done and end_epoch.stopping.reached(parts.history):
         return Status.SUCCESS  # and was killed before it could say so
     with progress.shown():
@@ -280,7 +309,7 @@ def train(
 def set_logger(
     cfg: DictConfig,
     run_dir: Path,
-    model: BaseAlgorithm,
+    model: Learner,
     output: TrackerOutput,
     monitor: RunMonitor,
 ) -> None:
@@ -293,24 +322,25 @@ def set_logger(
     :param output: to the tracker
     :param monitor: asked before each line
     """
-    step, ask = model.num_timesteps, monitor.check_ours
+    step, ask = progress_of(model), monitor.check_ours
     model.set_logger(make_logger(run_dir, output, ask, tensorboard=cfg.tensorboard, step=step))
     if step > 0:
         put_back(model.logger, read_pending(Path(cfg.restore) / LAST))
 
 
-def learn(model: BaseAlgorithm, n_steps: int, callback: EpochCallback, log_interval: int) -> Status:
+def learn(model: Learner, n_steps: int, callback: EpochCallback, log_interval: int) -> Status:
     """
     Call ``model.learn`` and name its end.
 
     :param model: to train
-    :param n_steps: environment steps left
+    :param n_steps: left, in the learner's unit
     :param callback: ends the epochs
     :param log_interval: episodes between two lines of training metrics
     """
+    more = accepted(model.learn, {"log_interval": log_interval, "reset_num_timesteps": False})
     try:
         # also with no steps left: gradient steps may be, those of the last environment step
-        model.learn(max(0, n_steps), callback, log_interval, reset_num_timesteps=False)
+        model.learn(max(0, n_steps), callback, **more)
     except StopTrainingError as stop:
         return stop.status
     except DivergedError as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig
-from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.utils import get_device
 
 from experiment.run.provenance import (
     code_version,
@@ -18,6 +18,7 @@ from experiment.run.provenance import (
     machine,
     package_versions,
 )
+from experiment.run.report import task_of
 from experiment.run.source_snapshot import write_source_snapshot
 from experiment.run_folder.run_directory import (
     BEST,
@@ -29,6 +30,8 @@ from experiment.run_folder.run_directory import (
 )
 from experiment.tracking import Tracker
 from interface.abilities import ChoosesUpdate
+from interface.config import has_env
+from interface.learner import Learner, progress_of
 from interface.result import Status
 from interface.run_context import RunContext
 from interface.run_files import CONFIG
@@ -56,7 +59,7 @@ def tracked(
     monitor: RunMonitor,
     cfg: DictConfig,
     context: RunContext,
-    model: BaseAlgorithm,
+    model: Learner,
 ) -> Iterator[End]:
     """
     Open the tracker for the block and close it as the block ends.
@@ -68,9 +71,9 @@ def tracked(
     :param model: to train
     """
     run_dir = context.run_dir
-    provenance = code_version() | package_versions() | machine(model.device.type)
+    provenance = code_version() | package_versions() | machine(get_device(cfg.device).type)
     tags = _tags(cfg, context, model) | provenance | _changes(cfg, run_dir)
-    name, step = _run_name(cfg, run_dir), model.num_timesteps
+    name, step = _run_name(cfg, run_dir), progress_of(model)
     tracker.start(run_dir, name, config_params(cfg), tags, step, context.sweep_dir)
     atomic_write_text(run_dir / PROVENANCE, json.dumps(provenance, indent=2) + "\n")
     if write_source_snapshot(run_dir / _SOURCE):
@@ -99,7 +102,7 @@ def _keep_traceback(tracker: Tracker, run_dir: Path) -> None:
         tracker.log_artifact(run_dir / _TRACEBACK)
 
 
-def _tags(cfg: DictConfig, context: RunContext, model: BaseAlgorithm) -> dict[str, str]:
+def _tags(cfg: DictConfig, context: RunContext, model: Learner) -> dict[str, str]:
     """Tell what a run is, for the lists of runs."""
     tags = {
         "env": cfg.env.id,
@@ -136,10 +139,11 @@ def _note(cfg: DictConfig, context: RunContext) -> str:
     run_dir = context.run_dir
     overrides = [text for text in context.overrides if "tracking." not in text]
     command = shlex.join(["python", "experiment/train.py", *overrides])
+    note = f"**{task_of(cfg)}, seed {cfg.seed}**\n\n    {command}\n\n"
+    if not has_env(cfg):
+        return note
     return (
-        f"**{cfg.algorithm_name} on {cfg.env.id}, seed {cfg.seed}**\n\n"
-        f"    {command}\n\n"
-        f"Test it, or film it (films are among the artifacts):\n\n"
+        f"{note}Test it, or film it (films are among the artifacts):\n\n"
         f"    python experiment/evaluate.py run={run_dir} n_episodes=100\n"
         f"    python experiment/evaluate.py run={run_dir} n_episodes=3 render=record\n"
     )

@@ -1,5 +1,5 @@
 """
-Checkpoints: SB3's own model files with a few members more.
+Checkpoints: SB3's own model files with a few members more, which hold other learners' files, too.
 
 ``last.zip`` holds everything that a run needs to go on, and our own classes. ``best_model.zip`` is
 the agent alone, of SB3's own class where it has one: SB3's ``load`` needs nothing of this
@@ -21,6 +21,7 @@ import numpy as np
 import torch as th
 from omegaconf import DictConfig, OmegaConf
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from experiment.build.model import make_model
@@ -28,9 +29,11 @@ from experiment.run_folder.pending_metrics import PendingMetrics, pending
 from experiment.run_folder.policy_export import folds_exactly, plain_agent, write_normalization
 from experiment.run_folder.random_state import from_json, random_state, set_random_state, to_json
 from experiment.run_folder.schema import SCHEMA, check_schema
-from interface.abilities import ReadsInputs, Remembers, Resumable
+from interface.abilities import ExploresEnvironments, ReadsInputs, Remembers, Resumable
 from interface.algorithm import AlgorithmSpec
 from interface.errors import UserError
+from interface.learner import Learner, progress_of
+from interface.parameters import accepted
 from interface.run_files import META
 from util.atomic_write import atomic_path
 
@@ -41,6 +44,7 @@ NORMALIZATION = "vecnormalize.pkl"
 
 _NORMALIZATION = "normalization.pkl"
 _REPLAY_BUFFER = "replay_buffer.pkl"
+_LEARNER = "learner"  # that has no zip of SB3's
 _RANDOM_STATE = "random_state.json"
 _PENDING = "pending_metrics.json"
 # Only where the file is of SB3's own class: what its networks do not hold as they were trained.
@@ -55,7 +59,7 @@ class Meta:
     What a checkpoint says of itself.
 
     :param model_class: dotted path of the model's class
-    :param step: environment steps made
+    :param step: progress made, in the learner's unit
     :param epoch: number of the last epoch that was evaluated
     :param next_episodes: for each training environment, the number of its next episode
     :param schema: of our own classes in the file
@@ -68,7 +72,7 @@ class Meta:
     schema: int = 1  # files did not say so before there were two
 
 
-def save_checkpoint(path: Path, model: BaseAlgorithm, epoch: int, *, resumable: bool) -> None:
+def save_checkpoint(path: Path, model: Learner, epoch: int, *, resumable: bool) -> None:
     """
     Write a checkpoint in one step; a kill leaves the old file or the new one.
 
@@ -77,10 +81,10 @@ def save_checkpoint(path: Path, model: BaseAlgorithm, epoch: int, *, resumable: 
     :param epoch: number of the last epoch that was evaluated
     :param resumable: include replay buffer and random states; False: an agent for SB3's ``load``
     """
-    env = model.get_env()
+    env = model.get_env() if isinstance(model, ExploresEnvironments) else None
     meta = Meta(
         model_class=f"{type(model).__module__}.{type(model).__qualname__}",
-        step=model.num_timesteps,
+        step=progress_of(model),
         epoch=epoch,
         next_episodes=env.get_attr("next_episode") if env is not None else [],
         schema=SCHEMA,
@@ -90,8 +94,7 @@ def save_checkpoint(path: Path, model: BaseAlgorithm, epoch: int, *, resumable: 
         write_normalization(model, path.with_name(NORMALIZATION))
         _say_what_is_not_exact(path, model)
     with atomic_path(path) as temporary:
-        with temporary.open("wb") as file:
-            (plain or model).save(file)
+        _save_learner(temporary, plain or model)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(META, json.dumps(vars(meta)))
             if isinstance(env, VecNormalize):
@@ -108,7 +111,24 @@ def save_checkpoint(path: Path, model: BaseAlgorithm, epoch: int, *, resumable: 
                     _write_pickle(archive, _REPLAY_BUFFER, model.replay_buffer)
 
 
-def _say_what_is_not_exact(path: Path, model: BaseAlgorithm) -> None:
+def _save_learner(path: Path, model: Learner) -> None:
+    """Write what a learner says of itself: of SB3's classes their own zip, of others a member."""
+    if isinstance(model, BaseAlgorithm):
+        with path.open("wb") as file:
+            model.save(file)
+        return
+    archive = zipfile.ZipFile(path, "w")
+    with archive, archive.open(_LEARNER, "w", force_zip64=True) as member:
+        model.save(member)
+
+
+def _saved_learner(path: Path) -> Path | io.BytesIO:
+    """Find what a learner wrote."""
+    with zipfile.ZipFile(path) as archive:
+        return io.BytesIO(archive.read(_LEARNER)) if _LEARNER in archive.namelist() else path
+
+
+def _say_what_is_not_exact(path: Path, model: Learner) -> None:
     if not folds_exactly(model) and not path.exists():
         log.warning(
             "%s in plain SB3 does not clip the inputs of its networks, which only ReLU networks "
@@ -117,8 +137,9 @@ def _say_what_is_not_exact(path: Path, model: BaseAlgorithm) -> None:
         )
 
 
-def _write_as_trained(archive: zipfile.ZipFile, model: BaseAlgorithm) -> None:
+def _write_as_trained(archive: zipfile.ZipFile, model: Learner) -> None:
     """Keep what the networks of SB3's class hold in another form."""
+    assert isinstance(model, BaseAlgorithm)
     inputs = model.inputs if isinstance(model, ReadsInputs) else None
     archive.writestr(_INPUTS, json.dumps(inputs.statistics if inputs is not None else {}))
     if inputs is not None and inputs.changes:
@@ -188,7 +209,7 @@ def load_normalization(path: Path, venv: VecEnv) -> VecEnv:
     return normalization
 
 
-def load_agent(path: Path, cfg: DictConfig, venv: VecEnv, device: str) -> BaseAlgorithm:
+def load_agent(path: Path, cfg: DictConfig, venv: VecEnv, device: str) -> Learner:
     """
     Load the agent of a checkpoint as it was trained, to act.
 
@@ -210,6 +231,7 @@ def load_agent(path: Path, cfg: DictConfig, venv: VecEnv, device: str) -> BaseAl
     merged = OmegaConf.merge(cfg, {"device": device})
     assert isinstance(merged, DictConfig)
     model = make_model(merged, AlgorithmSpec.of(merged.algorithm), venv)
+    assert isinstance(model, BaseAlgorithm)  # others are not of an SB3 class
     try:
         model.policy.load_state_dict(weights)
     except RuntimeError as error:
@@ -220,13 +242,13 @@ def load_agent(path: Path, cfg: DictConfig, venv: VecEnv, device: str) -> BaseAl
 
 
 def load_model(
-    path: Path, venv: VecEnv, device: str, *, resume: bool = False, **arguments: Any
-) -> BaseAlgorithm:
+    path: Path, venv: VecEnv | None, device: str, *, resume: bool = False, **arguments: Any
+) -> Learner:
     """
     Load the model of a checkpoint of our own classes.
 
     :param path: of the checkpoint
-    :param venv: its environment, normalised as the checkpoint says
+    :param venv: its environment, normalised as the checkpoint says; None if it takes none
     :param device: where to put it
     :param resume: also load the replay buffer and the random states of all generators
     :param arguments: attributes of the model that this run decides
@@ -234,11 +256,12 @@ def load_model(
     """
     meta = read_meta(path)
     check_schema(path, meta.schema)
-    model_class: type[BaseAlgorithm] = hydra.utils.get_class(meta.model_class)
+    model_class: type[Learner] = hydra.utils.get_class(meta.model_class)
     if resume:
         _check_resumable(path)
     try:
-        model = model_class.load(path, env=venv, device=device, **arguments)
+        offered = accepted(model_class.load, {"env": venv, "device": str(get_device(device))})
+        model = model_class.load(_saved_learner(path), **offered, **arguments)
     except ValueError as error:
         raise UserError(f"{path} does not fit this environment: {error}") from error
     if resume:
@@ -253,7 +276,7 @@ def _check_resumable(path: Path) -> None:
         raise UserError(f"{path} holds an agent, but not what is needed to go on training")
 
 
-def _load_resumable(path: Path, model: BaseAlgorithm) -> None:
+def _load_resumable(path: Path, model: Learner) -> None:
     with zipfile.ZipFile(path) as archive:
         exact = isinstance(model, Resumable)
         if isinstance(model, Remembers):
@@ -263,8 +286,10 @@ def _load_resumable(path: Path, model: BaseAlgorithm) -> None:
             log.warning("the environment did not come back to where it was; new episodes start")
         state = json.loads(archive.read(_RANDOM_STATE))
     set_random_state(model, from_json(state))
+    if not exact or not isinstance(model, ExploresEnvironments):
+        return
     normalization = model.get_vec_normalize_env()
-    if exact and normalization is not None:
+    if normalization is not None:
         normalization.returns = np.array(state["returns"])
 
 

@@ -3,12 +3,11 @@
 import logging
 from pathlib import Path
 
-from stable_baselines3.common.base_class import BaseAlgorithm
-
 from experiment.run_folder.checkpoint import read_meta, save_checkpoint
 from experiment.run_folder.metric_history import MetricHistory, read_csv
 from experiment.run_folder.run_directory import BEST, EVALUATIONS, RESULT
 from interface.errors import UserError
+from interface.learner import Learner, progress_of
 from interface.run_files import LAST
 
 log = logging.getLogger(__name__)
@@ -34,14 +33,14 @@ def history_until(run_dir: Path, step: int) -> MetricHistory:
     Read the evaluations that a checkpoint knows of; later ones are made again.
 
     :param run_dir: folder of the run
-    :param step: environment steps at the checkpoint
+    :param step: progress at the checkpoint
     """
     path = run_dir / EVALUATIONS
     epochs = read_csv(path).epochs if path.exists() else []
     return MetricHistory(epoch for epoch in epochs if epoch.step <= step)
 
 
-def go_back(run_dir: Path, model: BaseAlgorithm, history: MetricHistory, best: int | None) -> None:
+def go_back(run_dir: Path, model: Learner, history: MetricHistory, best: int | None) -> None:
     """
     Undo what a run wrote after its checkpoint; doing so twice changes nothing.
 
@@ -56,5 +55,5 @@ def go_back(run_dir: Path, model: BaseAlgorithm, history: MetricHistory, best: i
         return
     step = history.epochs[best].step
     path = run_dir / BEST
-    if step == model.num_timesteps and not (path.exists() and read_meta(path).step == step):
+    if step == progress_of(model) and not (path.exists() and read_meta(path).step == step):
         save_checkpoint(path, model, history.last_epoch, resumable=False)  # killed before it was

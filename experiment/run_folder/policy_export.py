@@ -10,7 +10,7 @@ import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize
 
-from interface.abilities import ReadsInputs
+from interface.abilities import ExploresEnvironments, ReadsInputs
 from interface.errors import UserError
 from util.atomic_write import atomic_path
 
@@ -21,7 +21,7 @@ _COUNTERS = ("num_timesteps", "_total_timesteps", "_n_updates", "_episode_num")
 _TOLERANCE = 1e-3  # of actions: sums are rounded in another order
 
 
-def check_export(model_class: type[BaseAlgorithm], path: Path) -> None:
+def check_export(model_class: type, path: Path) -> None:
     """
     Check what can be checked before an agent plays.
 
@@ -40,7 +40,7 @@ def check_export(model_class: type[BaseAlgorithm], path: Path) -> None:
         raise UserError(f"export={path}: there is no folder {path.parent}")
 
 
-def export_policy(model: BaseAlgorithm, path: Path) -> list[Path]:
+def export_policy(model: object, path: Path) -> list[Path]:
     """
     Write an agent for plain SB3.
 
@@ -62,7 +62,7 @@ def export_policy(model: BaseAlgorithm, path: Path) -> list[Path]:
     return [path, statistics] if write_normalization(model, statistics) else [path]
 
 
-def write_normalization(model: BaseAlgorithm, path: Path) -> bool:
+def write_normalization(model: object, path: Path) -> bool:
     """
     Write the statistics of an agent's normalisation for ``VecNormalize.load``, if it has any.
 
@@ -70,6 +70,8 @@ def write_normalization(model: BaseAlgorithm, path: Path) -> bool:
     :param path: of the file
     :return: whether there are any
     """
+    if not isinstance(model, ExploresEnvironments):
+        return False
     normalization = model.get_vec_normalize_env()
     if not isinstance(normalization, VecNormalize):
         return False
@@ -78,7 +80,7 @@ def write_normalization(model: BaseAlgorithm, path: Path) -> bool:
     return True
 
 
-def plain_agent(model: BaseAlgorithm) -> BaseAlgorithm | None:
+def plain_agent(model: object) -> BaseAlgorithm | None:
     """
     Build an agent of SB3's own class that acts as another does; its optimisers are fresh.
 
@@ -86,6 +88,8 @@ def plain_agent(model: BaseAlgorithm) -> BaseAlgorithm | None:
     :return: None where SB3 has no such algorithm, or where the algorithm makes more of its policy
         than SB3 would
     """
+    if not isinstance(model, BaseAlgorithm):
+        return None
     library_class = _library_class(type(model))
     if library_class is None:
         return None
@@ -94,7 +98,7 @@ def plain_agent(model: BaseAlgorithm) -> BaseAlgorithm | None:
     return plain if _acts_alike(plain, model) else None
 
 
-def folds_exactly(model: BaseAlgorithm) -> bool:
+def folds_exactly(model: object) -> bool:
     """
     Tell whether a plain agent acts exactly as this one, to rounding.
 
@@ -125,7 +129,7 @@ class WatchedInputs:
         return self._model.predict(observation, *args, **kwargs)  # type: ignore[attr-defined]
 
 
-def _library_class(model_class: type[BaseAlgorithm]) -> type[BaseAlgorithm] | None:
+def _library_class(model_class: type) -> type[BaseAlgorithm] | None:
     for found in model_class.__mro__:
         if found.__module__.startswith(_LIBRARIES) and getattr(found, "policy_aliases", None):
             return found

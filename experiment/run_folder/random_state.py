@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 import torch as th
-from stable_baselines3.common.base_class import BaseAlgorithm
 
-from interface.abilities import Resumable
+from interface.abilities import ExploresEnvironments, Resumable
 
 
-def random_state(model: BaseAlgorithm) -> dict[str, Any]:
+def random_state(model: object) -> dict[str, Any]:
     """
     Read the state of every generator that a run draws from.
 
@@ -20,8 +19,9 @@ def random_state(model: BaseAlgorithm) -> dict[str, Any]:
         "python": random.getstate(),
         "numpy": np.random.get_state(),
         "torch": th.get_rng_state(),
-        "actions": model.action_space.np_random.bit_generator.state,
     }
+    if isinstance(model, ExploresEnvironments):
+        state["actions"] = model.action_space.np_random.bit_generator.state
     if isinstance(model, Resumable):
         state["model"] = model.rng.bit_generator.state
     if th.cuda.is_available():
@@ -63,7 +63,7 @@ def from_json(content: dict[str, Any]) -> dict[str, Any]:
     return state
 
 
-def set_random_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
+def set_random_state(model: object, state: dict[str, Any]) -> None:
     """
     Put every generator back to where it was.
 
@@ -73,7 +73,8 @@ def set_random_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])
     th.set_rng_state(state["torch"])
-    model.action_space.np_random.bit_generator.state = state["actions"]
+    if isinstance(model, ExploresEnvironments):
+        model.action_space.np_random.bit_generator.state = state["actions"]
     if isinstance(model, Resumable):
         model.rng.bit_generator.state = state["model"]
     if "cuda" in state and th.cuda.is_available():

@@ -145,7 +145,9 @@ def model_of_sb3(cfg: DictConfig, learner: str, venv: VecEnv) -> BaseAlgorithm:
 
 
 def model_of(cfg: DictConfig, venv: VecEnv) -> BaseAlgorithm:
-    return make_model(cfg, AlgorithmSpec.of(cfg.algorithm), venv)
+    model = make_model(cfg, AlgorithmSpec.of(cfg.algorithm), venv)
+    assert isinstance(model, BaseAlgorithm)
+    return model
 
 
 def run(learner: str, env: str, library: str, seed: int) -> Run:

@@ -20,11 +20,11 @@ from envs.finite_check import FiniteCheck, NonFiniteEnvironmentError
 from envs.point_reach import PointReach
 from envs.success import SuccessInfo
 from experiment.build.environments import make_env
-from interface.config import EnvConfig
+from interface.config import NO_ENV, EnvConfig
 from interface.environment_ids import environment_ids, newest_versions
 from tests.running import CONF
 
-ENV_FILES = sorted((CONF / "env").glob("*.yaml"))
+ENV_FILES = sorted(path for path in (CONF / "env").glob("*.yaml") if path.stem != NO_ENV)
 
 
 class Scripted(gym.Env):

@@ -25,7 +25,7 @@ PHASES = {
     "building": ("experiment.run.run", "build_parts"),
     "tracker": ("experiment.run.run", "tracked"),
     "warm-up": ("experiment.run.epochs", "check_losses"),
-    "evaluation": ("experiment.run.epochs", "evaluate"),
+    "evaluation": ("experiment.evaluation.episodes", "evaluate"),
     "checkpoint": ("experiment.run.epochs", "save_checkpoint"),
     "result": ("experiment.run.run", "write_result"),
     "artifacts": ("experiment.run.run", "log_summary"),

@@ -11,6 +11,7 @@ import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 
+from experiment.evaluation import episodes
 from experiment.evaluation.evaluation import evaluate
 from experiment.run import epochs
 from experiment.run_folder.metric_history import MetricHistory
@@ -125,7 +126,7 @@ def at_the_second(moment: str, act: Callable[[], None], monkeypatch: pytest.Monk
 
         monkeypatch.setattr(target, name, calling)
 
-    monkeypatch.setattr(epochs, "evaluate", evaluating)
+    monkeypatch.setattr(episodes, "evaluate", evaluating)
     after(MetricHistory, "write_csv", "best")
     after(epochs.EpochEnd, "_judge", "last")
     after(epochs.EpochEnd, "__call__", "training")

@@ -71,7 +71,7 @@ def test_checkpoints_and_films_come_when_their_epoch_has_passed(tmp_path: Path, 
     filmed: list[str] = []
     saved: list[int] = []
     monkeypatch.setattr(epochs, "render_episodes", lambda *given: filmed.append(given[4]))
-    monkeypatch.setattr(epochs, "best_epoch", lambda history: None)  # a best one is saved anyway
+    monkeypatch.setattr(epochs, "best_epoch", lambda *given: None)  # a best one is saved anyway
     monkeypatch.setattr(
         epochs,
         "save_checkpoint",

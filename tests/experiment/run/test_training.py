@@ -11,6 +11,7 @@ from envs.remote_errors import RemoteEnvironmentError
 from experiment.build.resources import Resources, resources_of
 from experiment.run import run
 from experiment.run_folder.metric_history import read_csv
+from interface.abilities import ExploresEnvironments
 from interface.algorithm import AlgorithmSpec
 from interface.metrics import EVAL_KEYS, EVAL_SUCCESS_RATE
 from interface.result import Status
@@ -112,6 +113,7 @@ def test_normalisation_is_saved_and_restored(tmp_path: Path):
 
     with hydra_main(overrides, tmp_path) as cfg:
         parts = run.build_parts(cfg, AlgorithmSpec.of(cfg.algorithm))
+        assert isinstance(parts.model, ExploresEnvironments)
         training_env = parts.model.get_env()
         assert isinstance(training_env, VecNormalize)
         loaded = load_normalization(tmp_path / "last.zip", training_env.venv)

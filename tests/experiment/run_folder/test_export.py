@@ -54,7 +54,9 @@ def agent(run_dir: Path) -> BaseAlgorithm:
     """Load the agent of a run as it was trained."""
     given = [f"data_dir={run_dir.parent}", "n_episodes=1"]
     with hydra_main(given, run_dir, "evaluate") as cfg:
-        return play(cfg, find_agent(cfg, str(run_dir))).model
+        model = play(cfg, find_agent(cfg, str(run_dir))).model
+    assert isinstance(model, BaseAlgorithm)
+    return model
 
 
 @pytest.mark.parametrize("learner", ["sac", "td3", "ddpg"])
