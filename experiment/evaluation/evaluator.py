@@ -22,10 +22,13 @@ def make_evaluator(cfg: DictConfig, env: EvaluationEnv | None) -> Evaluator:
     """
     Make the evaluator: it is given what it names of environment and number of episodes.
 
-    :param cfg: the main config
+    :param cfg: the main config; what its node says itself is not given
     :param env: for evaluations, None for a run without environments
     :raises UserError: if it refuses its arguments
     """
     offered = {"env": env, "n_episodes": cfg.n_test_rollouts}
-    evaluator: Evaluator = instantiate(cfg.evaluator, **accepted(target_of(cfg.evaluator), offered))
+    given = accepted(target_of(cfg.evaluator), offered).items()
+    evaluator: Evaluator = instantiate(
+        cfg.evaluator, **{name: value for name, value in given if name not in cfg.evaluator}
+    )
     return evaluator

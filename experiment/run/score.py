@@ -1,5 +1,5 @@
 """
-The score of a run: one pure function of its metrics. Everything goes by environment steps.
+The score of a run: one pure function of its metrics. Everything goes by the learner's clock.
 
 - A run that reached its target scores ``2 - steps / budget``: from 1 to 2, faster is better.
 - A run that did not scores below 1: its mean success over the budget, minus a thousandth of its

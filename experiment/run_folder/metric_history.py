@@ -15,7 +15,7 @@ class EpochMetrics:
     What is known at the end of an epoch.
 
     :param epoch: its number by steps, see ``interface.objective.Budget``
-    :param step: environment steps so far
+    :param step: progress so far, in the learner's unit
     :param values: metrics by key, those of the evaluation and the last ones of the training
     """
 
@@ -41,7 +41,7 @@ class MetricHistory:
 
     @property
     def last_step(self) -> int:
-        """Environment steps at the last epoch, 0 before the first."""
+        """Progress at the last epoch, 0 before the first."""
         return self.epochs[-1].step if self.epochs else 0
 
     def append(self, epoch: int, step: int, values: Mapping[str, float]) -> None:
@@ -49,7 +49,7 @@ class MetricHistory:
         Add an epoch.
 
         :param epoch: its number by steps
-        :param step: environment steps so far
+        :param step: progress so far
         :param values: metrics by key
         """
         self.epochs.append(EpochMetrics(epoch, step, dict(values)))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
+from stable_baselines3 import PPO
 
 from experiment.final_test.final_test import run_test
 from experiment.run import epochs
@@ -19,6 +20,8 @@ from experiment.run_folder.checkpoint import read_meta
 from experiment.run_folder.metric_history import read_csv
 from experiment.run_folder.run_directory import BEST, EVALUATIONS, FILMS, RESULT
 from interface.errors import UserError
+from interface.learner import Evaluator
+from interface.parameters import takes
 from interface.result import Status
 from interface.run_files import CONFIG, LAST
 from tests.faults.forks import ForkedCommand
@@ -277,3 +280,33 @@ def test_an_algorithm_of_sb3_may_be_tested_otherwise(tmp_path: Path):
     assert (result.status, result.n_steps, result.unit) == (Status.SUCCESS, 300, "steps")
     assert read_meta(tmp_path / BEST).step == 300
     assert read_csv(tmp_path / EVALUATIONS).column("eval/progress") == [0.15, 0.3]
+
+
+def hands_on(**arguments): ...
+
+
+class Plain: ...
+
+
+class Declared(Evaluator): ...
+
+
+class Patient(PPO):
+    def __init__(self, *arguments, patience: int = 1, **keywords): ...
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "expected"),
+    [
+        (PPO, "env", True),
+        (PPO.load, "device", True),
+        (Patient, "patience", True),
+        (Patient, "env", True),
+        (Patient, "patients", False),
+        (hands_on, "env", True),
+        (Plain, "env", False),
+        (Declared, "env", False),
+    ],
+)
+def test_arguments_are_given_where_they_are_named_or_may_be(target, name: str, expected: bool):
+    assert takes(target, name) is expected

@@ -1,17 +1,20 @@
 """When a run is evaluated, what its epochs are called, and what stands at its end."""
 
 import logging
+import math
 from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
 from experiment.run import epochs
-from experiment.run_folder.metric_history import read_csv
+from experiment.run_folder.metric_history import EpochMetrics, MetricHistory, read_csv
 from experiment.run_folder.run_directory import EVALUATIONS
 from hydra_plugins.early_stop_tpe_sweeper._assembly import check_objectives, monitor_settings
 from hydra_plugins.early_stop_tpe_sweeper.config import Settings
+from interface.config import Direction
 from interface.errors import UserError
+from interface.objective import Criterion
 from interface.result import Status
 from interface.run_files import CONFIG, LAST
 from tests.running import TINY, TINY_HER, forked_command, train
@@ -94,6 +97,22 @@ def test_a_metric_that_never_appeared_is_told_and_the_agent_is_kept(key: str, tm
     with pytest.raises(UserError, match=f"{key}: it never appeared: 'train/los'.*train/loss"):
         train(tmp_path, *PPO, *overrides, f"{key}=train/los", "checkpoint_every_n_epochs=5")
     assert (tmp_path / LAST).exists()
+
+
+@pytest.mark.parametrize(
+    ("direction", "rows", "best"),
+    [
+        ("minimize", [{"eval/x": 3.0}, {"eval/x": 1.0}, {"eval/x": 1.0}, {"eval/x": 2.0}], 1),
+        ("maximize", [{"eval/x": 3.0}, {"eval/x": 1.0}], 0),
+        ("minimize", [{"eval/x": math.nan}, {}, {"eval/x": 9.0}], 2),
+        ("minimize", [{"eval/x": 1.0, "eval/return": 1.0}, {"eval/x": 2.0, "eval/return": 2.0}], 1),
+        ("minimize", [], None),
+    ],
+    ids=["first of the least", "greatest", "unknown ones", "episodes go by return", "none"],
+)
+def test_the_best_epoch_goes_by_the_criterion_where_no_episodes_are_played(direction, rows, best):
+    history = MetricHistory(EpochMetrics(n, n, row) for n, row in enumerate(rows, start=1))
+    assert epochs.best_epoch(history, Criterion("eval/x", Direction[direction], None)) == best
 
 
 HAC = [*TINY, "algorithm=hac", "algorithm.time_scales=[-1,5]", "n_epochs=1"]
