@@ -253,7 +253,7 @@ def test_a_batch_larger_than_what_is_stored_is_drawn_with_replacement(tmp_path: 
 
 
 def test_hindsight_refuses_n_step_returns(tmp_path: Path):
-    with pytest.raises(ValueError, match="hindsight goes with n_steps=1, got n_steps=30"):
+    with pytest.raises(ValueError, match="n_steps must be 1 with the sampler Hindsight, got 30"):
         train(tmp_path, *TINY_HER, "algorithm.learners.sac.n_steps=30")
 
 
