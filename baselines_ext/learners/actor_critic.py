@@ -23,6 +23,7 @@ from baselines_ext.replay.samplers import observations_of
 from baselines_ext.updates.compiled import CompiledUpdate
 from baselines_ext.updates.native.build import Ops, native_ops
 from baselines_ext.updates.tensors import TensorBatch, as_target_range
+from baselines_ext.updates.update import NotOursError
 from baselines_ext.updates.watch import Watch
 from interface.errors import unknown_name
 from interface.ranges import between
@@ -38,7 +39,7 @@ _LEAST_STEPS, _LEAST_ROWS = 100, 20
 
 class LeanActorCritic(LeanOffPolicy):
     """
-    Updates plain multi-layer perceptrons leanly, any other policy as SB3 does.
+    Makes its own gradient steps, for networks of any kind; only gSDE is left to SB3.
 
     :param arguments: of the SB3 class
     :param update: how gradient steps are computed, with equal results: ``eager``; ``native``, in
@@ -53,7 +54,7 @@ class LeanActorCritic(LeanOffPolicy):
     :raises ValueError: for another ``update``, an empty range, or relative goals without goals
     """
 
-    _update: Any = None
+    _update: Any = None  # an ``Update``
     _numpy_actor: NumpyActor | None = None
     _watch: Watch
 
@@ -119,16 +120,21 @@ class LeanActorCritic(LeanOffPolicy):
         self._numpy_actor = None
         try:
             self._update = self._make_update(None)
-        except NotPlainError as reason:
+        except NotOursError as reason:
             if self._needs_lean_update:
                 raise ValueError(
-                    "target_range, relative_goals, normalize_inputs and entropy_in_targets need a "
-                    f"policy of plain multi-layer perceptrons: {reason}"
+                    "target_range, relative_goals, normalize_inputs and entropy_in_targets need "
+                    f"another policy: {reason}"
                 ) from reason
             log.info("updates are SB3's own: %s", reason)
             self._update = None
             self.update_used = "sb3"
             return
+        if self._update.not_plain and self.inputs.changes:
+            raise ValueError(
+                "relative_goals and normalize_inputs need a policy of plain multi-layer "
+                f"perceptrons: {self._update.not_plain}"
+            )
         self._numpy_actor = self._make_numpy_actor()
         self.update_used = self._speed_up()
 
@@ -145,6 +151,9 @@ class LeanActorCritic(LeanOffPolicy):
 
     def _speed_up(self) -> str:
         """Replace the eager update by a faster one where possible and wanted; name what is used."""
+        if self._update.not_plain:
+            log.info("updates are eager: %s", self._update.not_plain)
+            return "eager"
         if self.update_mode == "compile":
             self._update = CompiledUpdate(self._update)
             return "compile"
@@ -162,7 +171,7 @@ class LeanActorCritic(LeanOffPolicy):
 
     @abstractmethod
     def _make_update(self, ops: Ops | None) -> Any:
-        """Make the lean update, native if there are ops, or raise ``NotPlainError``."""
+        """Make the update; with ops the native one, or raise ``NotPlainError``."""
 
     @abstractmethod
     def _networks_of(self, policy: BasePolicy) -> list[Network]:
@@ -171,7 +180,7 @@ class LeanActorCritic(LeanOffPolicy):
     @property
     def folds_exactly(self) -> bool:
         """Whether a plain policy can hold all of what lies before our networks."""
-        return self._folding().exact
+        return not self.inputs.changes or self._folding().exact
 
     def plain_policy_kwargs(self) -> dict[str, Any]:
         """Tell what SB3's policy needs so that ``fold_into`` can fill it."""
@@ -219,6 +228,8 @@ class LeanActorCritic(LeanOffPolicy):
             if not self._saw_enough:
                 return
             self.inputs.learn(observations_of(self.replay_buffer.store))
+        if self._update.not_plain and not self.policy.training:
+            self.policy.set_training_mode(True)
         for name, value in self._lean_update(gradient_steps, batch_size).items():
             self.logger.record(f"train/{name}", value)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
@@ -233,6 +244,10 @@ class LeanActorCritic(LeanOffPolicy):
 
     def _sample_tensors(self, batch_size: int) -> TensorBatch:
         batch = self.replay_buffer.sample_batch(batch_size, self._vec_normalize_env)
+        if self._update.not_plain:
+            tensors = TensorBatch.from_numpy(batch, self.device)
+            here, there = self.replay_buffer.observations_of(batch)
+            return tensors._replace(observations=here, next_observations=there)
         batch = batch._replace(
             observations=self.inputs(batch.observations),
             next_observations=self.inputs(batch.next_observations),

@@ -1,11 +1,11 @@
 """SB3's networks as plain tensors, and the functions that they compute."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.policies import BaseModel
+from stable_baselines3.common.policies import BaseModel, BasePolicy
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtractor
 from torch import nn
@@ -36,7 +36,7 @@ class Network(NamedTuple):
 
 
 class NotPlainError(Exception):
-    """A policy is more than multi-layer perceptrons; SB3's own update handles it."""
+    """A policy is more than multi-layer perceptrons that read flat observations."""
 
 
 def network_of(layers: Sequence[nn.Linear], activation: type[nn.Module]) -> Network:
@@ -66,36 +66,76 @@ def linear_layers(modules: Sequence[nn.Module]) -> list[nn.Linear]:
     return linear  # type: ignore[return-value]
 
 
-def critics_of(critic: nn.Module, activation: type[nn.Module]) -> list[Network]:
+class PlainCritics(NamedTuple):
     """
-    Read an ensemble of critics.
+    An ensemble of critics.
 
-    :param critic: SB3's ``ContinuousCritic``
-    :param activation: between its layers
-    :raises NotPlainError: if it is more than multi-layer perceptrons
+    :param networks: n of them, with one output each
     """
-    return [
-        network_of(linear_layers(list(network)), activation)
-        for network in critic.q_networks  # type: ignore[union-attr]
-    ]
+
+    networks: list[Network]
+
+    @classmethod
+    def of(cls, critic: nn.Module, activation: type[nn.Module]) -> Self:
+        """
+        Read SB3's.
+
+        :param critic: a ``ContinuousCritic``
+        :param activation: between its layers
+        :raises NotPlainError: if it is more than multi-layer perceptrons
+        """
+        return cls(
+            [
+                network_of(linear_layers(list(network)), activation)
+                for network in critic.q_networks  # type: ignore[union-attr]
+            ]
+        )
+
+    @property
+    def parameters(self) -> list[th.Tensor]:
+        """All parameters, one network after the other."""
+        return [tensor for network in self.networks for tensor in network.parameters]
+
+    @property
+    def statistics(self) -> list[th.Tensor]:
+        """What networks keep beside parameters: nothing."""
+        return []
+
+    def first(self) -> Self:
+        """Take the first one alone."""
+        return self._replace(networks=self.networks[:1])
+
+    def frozen(self) -> Self:
+        """See the same parameters without their gradients."""
+        return self._replace(networks=[network.detached() for network in self.networks])
+
+    def __call__(self, observations: th.Tensor, actions: th.Tensor) -> th.Tensor:
+        """
+        Compute values.
+
+        :param observations: (B, W)
+        :param actions: (B, A)
+        :return: (B, n)
+        """
+        x = th.cat((observations, actions), dim=1)
+        return th.cat([forward(network, x) for network in self.networks], dim=1)
 
 
-def parameters_of(networks: Sequence[Network]) -> list[th.Tensor]:
+def require_plain(policy: BasePolicy, *networks: BaseModel) -> None:
     """
-    List the parameters of several networks.
+    Check that networks read their observations as they are, side by side, each by itself.
 
-    :param networks: one after the other
+    :param policy: of SB3
+    :param networks: its actors and critics
+    :raises NotPlainError: if they make anything else of them
     """
-    return [tensor for network in networks for tensor in network.parameters]
+    if policy.share_features_extractor:
+        raise NotPlainError("it shares its features")
+    for network in networks:
+        _require_flat_features(network)
 
 
-def require_flat_features(network: BaseModel) -> None:
-    """
-    Check that a network reads its observations as they are, side by side.
-
-    :param network: an actor or critic of SB3
-    :raises NotPlainError: if it makes anything else of them
-    """
+def _require_flat_features(network: BaseModel) -> None:
     extractor = network.features_extractor
     if type(extractor) not in (FlattenExtractor, CombinedExtractor):
         raise NotPlainError(f"it reads observations through {type(extractor).__name__}")
@@ -118,16 +158,3 @@ def forward(network: Network, x: th.Tensor) -> th.Tensor:
         x = network.activation(th.addmm(bias, x, weight.t()))
     weight, bias = network.layers[-1]
     return th.addmm(bias, x, weight.t())
-
-
-def values_of(critics: Sequence[Network], observations: th.Tensor, actions: th.Tensor) -> th.Tensor:
-    """
-    Ask critics for the values of actions.
-
-    :param critics: n networks with one output each
-    :param observations: (B, W)
-    :param actions: (B, A)
-    :return: (B, n)
-    """
-    x = th.cat((observations, actions), dim=1)
-    return th.cat([forward(critic, x) for critic in critics], dim=1)

@@ -183,17 +183,25 @@ class EpisodeReplayBuffer(Sb3Arrays, ReplayBuffer):  # type: ignore[override]
             "rewards": self.to_torch(batch.rewards[:, None].astype(np.float32)),
             "discounts": self.to_torch(np.where(terminated, 1.0, batch.discounts[:, None])).float(),
         }
-        here = self._observations(batch.rows, batch.observations)
-        there = self._observations(batch.next_rows, batch.next_observations)
-        if isinstance(self.observation_space, spaces.Dict):
-            return DictReplayBufferSamples(observations=here, next_observations=there, **content)
-        return ReplayBufferSamples(
-            observations=here[WHOLE_OBSERVATION],
-            next_observations=there[WHOLE_OBSERVATION],
-            **content,
-        )
+        here, there = self.observations_of(batch)
+        is_dict = isinstance(self.observation_space, spaces.Dict)
+        samples: Any = DictReplayBufferSamples if is_dict else ReplayBufferSamples
+        return samples(observations=here, next_observations=there, **content)
 
-    def _observations(self, rows: np.ndarray, floats: np.ndarray) -> dict[str, Any]:
+    def observations_of(self, batch: Batch) -> tuple[Any, Any]:
+        """
+        Get the observations of a batch as SB3's networks read them, images too.
+
+        :param batch: just drawn
+        :return: those of the transitions and the next ones: a tensor, or a dict of them by field
+        """
+        here = self._by_field(batch.rows, batch.observations)
+        there = self._by_field(batch.next_rows, batch.next_observations)
+        if isinstance(self.observation_space, spaces.Dict):
+            return here, there
+        return here[WHOLE_OBSERVATION], there[WHOLE_OBSERVATION]
+
+    def _by_field(self, rows: np.ndarray, floats: np.ndarray) -> dict[str, th.Tensor]:
         parts = {}
         for key in self.store.observation_keys:
             field = self.store.fields[key]

@@ -5,8 +5,7 @@ from typing import Any
 import torch as th
 from stable_baselines3.sac.policies import SACPolicy
 
-from baselines_ext.networks.plain import parameters_of
-from baselines_ext.sac.update import EntropyCoefficient, SacLosses, SacUpdate
+from baselines_ext.sac.losses import EntropyCoefficient, SacLosses, SacUpdate
 from baselines_ext.updates.native.build import Ops
 from baselines_ext.updates.tensors import TensorBatch
 
@@ -23,21 +22,22 @@ class NativeSacUpdate(SacUpdate):
     """
 
     def __init__(
-        self, policy: SACPolicy, ent_coef: EntropyCoefficient, ops: Ops, **options: Any
+        self, policy: SACPolicy, ent_coef: EntropyCoefficient, *, ops: Ops, **options: Any
     ) -> None:
         super().__init__(policy, ent_coef, **options)
         self._ops = ops
+        actor, critic = ops.plain_adam(self, "actor"), ops.plain_adam(self, "critic")
         self._networks = (
-            [parameter.detach() for parameter in self.actor_adam.parameters],
-            [parameter.detach() for parameter in self.critic_adam.parameters],
-            [parameter.detach() for parameter in parameters_of(self.critic_target)],
-            self.actor_adam.state,
-            self.critic_adam.state,
+            [parameter.detach() for parameter in actor.parameters],
+            [parameter.detach() for parameter in critic.parameters],
+            [parameter.detach() for parameter in self.critic_target.parameters],
+            actor.state,
+            critic.state,
             ent_coef.tensors,
         )
-        self._n_critics = len(self.critic)
+        self._n_critics = len(self.critic.networks)
         self._is_relu = ops.is_relu(policy.activation_fn)
-        adams = (self.actor_adam, self.critic_adam, *ent_coef.adams)
+        adams = (actor, critic, *ent_coef.adams)
         self._betas_and_eps = [value for adam in adams for value in adam.betas_and_eps]
 
     def __call__(self, batch: TensorBatch, learning_rate: float | th.Tensor) -> SacLosses:

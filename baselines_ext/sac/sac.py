@@ -1,6 +1,6 @@
 """Soft Actor-Critic with lean updates (https://arxiv.org/abs/1812.05905)."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import stable_baselines3 as sb3
@@ -10,10 +10,15 @@ from stable_baselines3.sac.policies import SACPolicy
 
 from baselines_ext.learners.actor_critic import LeanActorCritic
 from baselines_ext.networks.numpy_actor import NumpyActor
-from baselines_ext.networks.plain import Network, critics_of
-from baselines_ext.sac.losses import LOG_STD_MAX, LOG_STD_MIN
+from baselines_ext.networks.plain import Network, NotPlainError, PlainCritics
+from baselines_ext.sac.losses import (
+    LOG_STD_MAX,
+    LOG_STD_MIN,
+    EntropyCoefficient,
+    PlainActor,
+    SacUpdate,
+)
 from baselines_ext.sac.native_update import NativeSacUpdate
-from baselines_ext.sac.update import EntropyCoefficient, SacUpdate, actor_of
 from baselines_ext.updates.native.build import Ops
 from baselines_ext.updates.tensors import UNBOUNDED
 from interface.needs import needs
@@ -29,6 +34,9 @@ class SAC(LeanActorCritic, sb3.SAC):
         entropy counts in the actor's loss alone, so that values stay those of the rewards
     :param keywords: of ``LeanActorCritic`` and the SB3 class
     """
+
+    update_class: ClassVar[type[SacUpdate]] = SacUpdate
+    """Its losses; a subclass with other ones is never replaced by the native step."""
 
     _update: SacUpdate | None
 
@@ -51,15 +59,19 @@ class SAC(LeanActorCritic, sb3.SAC):
             "target_range": self.target_range or UNBOUNDED,
         }
         if ops is not None:
-            return NativeSacUpdate(self.policy, ent_coef, ops, **options)
-        return SacUpdate(self.policy, ent_coef, **options)
+            if self.update_class is not SacUpdate:
+                raise NotPlainError(f"its losses are those of {self.update_class.__name__}")
+            return NativeSacUpdate(self.policy, ent_coef, ops=ops, **options)
+        return self.update_class(self.policy, ent_coef, **options)
 
     def _networks_of(self, policy: BasePolicy) -> list[Network]:
         assert isinstance(policy, SACPolicy)
+        activation = policy.activation_fn
         critics = [
-            critics_of(each, policy.activation_fn) for each in (policy.critic, policy.critic_target)
+            PlainCritics.of(each, activation) for each in (policy.critic, policy.critic_target)
         ]
-        return [*actor_of(policy), *critics[0], *critics[1]]
+        actor = PlainActor.of(policy.actor, activation)
+        return [*actor, *critics[0].networks, *critics[1].networks]
 
     def _lean_update(self, gradient_steps: int, batch_size: int) -> dict[str, float]:
         assert self._update is not None
@@ -74,7 +86,9 @@ class SAC(LeanActorCritic, sb3.SAC):
 
     def _make_numpy_actor(self) -> NumpyActor | None:
         assert self._update is not None
-        actor = self._update.actor
+        actor = self._update.plain
+        if actor is None:
+            return None
         return NumpyActor.of(
             actor.mean.layers[:-1],
             [actor.mean.layers[-1], actor.log_std.layers[-1]],

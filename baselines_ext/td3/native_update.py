@@ -1,12 +1,13 @@
 """One gradient step of TD3 in C++."""
 
+from typing import Any
+
 import torch as th
 from stable_baselines3.td3.policies import TD3Policy
 
-from baselines_ext.networks.plain import parameters_of
-from baselines_ext.td3.update import Td3Losses, Td3Update
+from baselines_ext.td3.losses import Td3Losses, Td3Update
 from baselines_ext.updates.native.build import Ops
-from baselines_ext.updates.tensors import UNBOUNDED, TargetRange, TensorBatch
+from baselines_ext.updates.tensors import TensorBatch
 
 
 class NativeTd3Update(Td3Update):
@@ -14,35 +15,26 @@ class NativeTd3Update(Td3Update):
     Computes what ``Td3Update`` does, with less around it.
 
     :param policy: of plain multi-layer perceptrons
-    :param noise: standard deviation of the target policy's noise
-    :param noise_clip: bound of that noise
     :param ops: from ``native.build``
-    :param target_range: of what critics shall predict
+    :param options: of ``Td3Update``
     :raises NotPlainError: if the policy holds anything else
     """
 
-    def __init__(
-        self,
-        policy: TD3Policy,
-        noise: float,
-        noise_clip: float,
-        ops: Ops,
-        target_range: TargetRange = UNBOUNDED,
-    ) -> None:
-        super().__init__(policy, noise, noise_clip, target_range)
+    def __init__(self, policy: TD3Policy, *, ops: Ops, **options: Any) -> None:
+        super().__init__(policy, **options)
         self._ops = ops
+        actor, critic = ops.plain_adam(self, "actor"), ops.plain_adam(self, "critic")
         self._networks = (
-            [parameter.detach() for parameter in self.actor_adam.parameters],
+            [parameter.detach() for parameter in actor.parameters],
             [parameter.detach() for parameter in self.actor_target.parameters],
-            [parameter.detach() for parameter in self.critic_adam.parameters],
-            [parameter.detach() for parameter in parameters_of(self.critic_target)],
-            self.actor_adam.state,
-            self.critic_adam.state,
+            [parameter.detach() for parameter in critic.parameters],
+            [parameter.detach() for parameter in self.critic_target.parameters],
+            actor.state,
+            critic.state,
         )
-        self._n_critics = len(self.critic)
+        self._n_critics = len(self.critic.networks)
         self._is_relu = ops.is_relu(policy.activation_fn)
-        adams = (self.actor_adam, self.critic_adam)
-        self._betas_and_eps = [value for adam in adams for value in adam.betas_and_eps]
+        self._betas_and_eps = [*actor.betas_and_eps, *critic.betas_and_eps]
 
     def __call__(
         self, batch: TensorBatch, learning_rate: float | th.Tensor, *, update_actor: bool

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import torch as th
 from filelock import FileLock
@@ -18,6 +19,7 @@ from torch import nn
 from torch.utils import cpp_extension
 
 from baselines_ext.networks.plain import NotPlainError
+from baselines_ext.updates.adam import LeanAdam
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,22 @@ class Ops:
         th.ops.load_library(str(library))  # type: ignore[no-untyped-call]
         self.sac_step = th.ops.subgoal.sac_step.default
         self.td3_step = th.ops.subgoal.td3_step.default
+
+    @staticmethod
+    def plain_adam(update: Any, name: str) -> LeanAdam:
+        """
+        Get the optimiser of plain networks.
+
+        :param update: of an algorithm
+        :param name: ``actor`` or ``critic``
+        :raises NotPlainError: if networks or optimiser are anything else
+        """
+        if update.not_plain:
+            raise NotPlainError(update.not_plain)
+        optimizer = getattr(update, f"{name}_optimizer")
+        if not isinstance(optimizer, LeanAdam):
+            raise NotPlainError(f"the optimiser of its {name} is not plain Adam")
+        return optimizer
 
     @staticmethod
     def is_relu(activation: type[nn.Module]) -> bool:

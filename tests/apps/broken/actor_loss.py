@@ -4,13 +4,13 @@ from typing import Any
 
 import torch as th
 
-from baselines_ext.sac import update
+from baselines_ext.sac.losses import SacUpdate
 
-_right = update.actor_loss  # type: ignore[attr-defined]
+_right = SacUpdate.actor_loss
 
 
 def _flipped(*arguments: Any) -> th.Tensor:
     return -_right(*arguments)
 
 
-update.actor_loss = _flipped  # type: ignore[attr-defined, assignment]
+SacUpdate.actor_loss = _flipped  # type: ignore[assignment, method-assign]

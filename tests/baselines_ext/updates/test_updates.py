@@ -172,8 +172,8 @@ def test_entropy_can_stay_out_of_the_targets(mode: str, in_float64: None):
     assert max(float((critics[0][key] - critics[1][key]).abs().max()) for key in critics[0]) < 1e-12
 
 
-def test_what_only_lean_updates_can_needs_a_plain_policy():
-    with pytest.raises(ValueError, match=r"need a policy of plain .*: it uses gSDE"):
+def test_what_only_our_updates_can_needs_another_policy_than_gsde():
+    with pytest.raises(ValueError, match=r"need another policy: it uses gSDE"):
         baselines_ext.SAC("MlpPolicy", gym.make("Pendulum-v1"), use_sde=True, target_range=[-1, 0])
 
 
