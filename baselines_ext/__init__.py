@@ -16,6 +16,7 @@ from baselines_ext.hac.relabelling import HindsightRelabelling
 from baselines_ext.hac.subgoal_testing import SubgoalTesting
 from baselines_ext.her.her import make_her
 from baselines_ext.learners.schedules import Cosine, Exponential, Linear, Warmup
+from baselines_ext.networks.encoders import auto_encoder, cnn_encoder, flat_encoder
 from baselines_ext.networks.policy import build_policy
 from baselines_ext.ppo.ppo import PPO
 from baselines_ext.replay.hindsight import Hindsight
@@ -44,8 +45,11 @@ __all__ = [
     "SubgoalTesting",
     "Uniform",
     "Warmup",
+    "auto_encoder",
     "build_policy",
+    "cnn_encoder",
     "find_subgoals",
+    "flat_encoder",
     "make_her",
     "normal_noise",
     "ornstein_uhlenbeck_noise",

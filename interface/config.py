@@ -81,7 +81,15 @@ class PolicyConfig:
     name: str = MISSING
     net_arch: Any = MISSING
     activation_fn: str | None = MISSING
+    optimizer: Any = None
     n_critics: int | None = MISSING
+
+
+@dataclass
+class NetworkConfig:
+    """Parts of the networks, as nodes with a _target_."""
+
+    encoder: Any = None
 
 
 @dataclass
@@ -116,6 +124,7 @@ class MainConfig:
     algorithm_name: str = MISSING
     env: EnvConfig = field(default_factory=EnvConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
     normalize: NormalizeConfig = field(default_factory=NormalizeConfig)
     # runs of before this key were tested in episodes
     evaluator: Any = field(
@@ -145,6 +154,7 @@ class MainConfig:
     hyperopt_direction: Any = MISSING
     checkpoint_every_n_epochs: Count = MISSING
     log_interval: Count = MISSING
+    callbacks: list[Any] = field(default_factory=list)
     tensorboard: bool = MISSING
     restore: str | None = MISSING
     imports: list[str] = MISSING

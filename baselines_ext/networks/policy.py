@@ -1,6 +1,7 @@
 """Build what an SB3 algorithm wants to know about its networks."""
 
 import inspect
+from functools import partial
 from typing import Any
 
 import hydra.utils
@@ -8,6 +9,7 @@ from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.preprocessing import is_image_space
 
+from baselines_ext.networks.encoders import encoder_of
 from interface.errors import UserError, unknown_name
 
 
@@ -28,6 +30,8 @@ def build_policy(
     observation_space: spaces.Space,
     *,
     name: str = "auto",
+    encoder: partial[Any] | None = None,
+    optimizer: partial[Any] | None = None,
     **arguments: Any,
 ) -> tuple[str, dict[str, Any]]:
     """
@@ -36,6 +40,8 @@ def build_policy(
     :param algorithm: the class that will use the policy
     :param observation_space: of the environment
     :param name: a key of ``policy_aliases``, or ``auto``
+    :param encoder: the ``network.encoder`` node; None: as SB3 chooses
+    :param optimizer: one of torch's with its arguments; None: Adam
     :param arguments: of the policy class; None stands for its own default
     :return: policy name and ``policy_kwargs``
     :raises UserError: if the algorithm has no such policy, or the policy no such argument
@@ -53,4 +59,10 @@ def build_policy(
             )
     if "activation_fn" in kwargs:
         kwargs["activation_fn"] = hydra.utils.get_class(kwargs["activation_fn"])
+    chosen = None if encoder is None else encoder_of(encoder, observation_space)
+    if chosen is not None:
+        kwargs["features_extractor_class"], kwargs["features_extractor_kwargs"] = chosen
+    if optimizer is not None:
+        kwargs["optimizer_class"] = optimizer.func
+        kwargs["optimizer_kwargs"] = dict(optimizer.keywords)
     return name, kwargs

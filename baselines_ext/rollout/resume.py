@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecTransposeImage
 
 
 def replay_episodes(
@@ -22,15 +22,28 @@ def replay_episodes(
         new episode
     """
     observations, lost = [], []
+
+    def ask(index: int, method: str, *arguments: Any) -> Any:
+        return _transposed(env, env.env_method(method, *arguments, indices=index)[0][0])
+
     for index, played in enumerate(actions):
-        observation = env.env_method("reset", indices=index)[0][0]
+        observation = ask(index, "reset")
         for action in played:
-            observation = env.env_method("step", action, indices=index)[0][0]
+            observation = ask(index, "step", action)
         if not came_back(index, observation):
             lost.append(index)
-            observation = env.env_method("reset", indices=index)[0][0]
+            observation = ask(index, "reset")
         observations.append(observation)
     return _stacked(observations), lost
+
+
+def _transposed(env: VecEnv, observation: Any) -> Any:
+    """See images as the agent does, channels first: environments that are asked alone do not."""
+    while isinstance(env, VecEnvWrapper):
+        if isinstance(env, VecTransposeImage):
+            observation = env.transpose_observations(observation)
+        env = env.venv
+    return observation
 
 
 def _stacked(observations: list[Any]) -> Any:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -27,7 +27,12 @@ def make_model(cfg: DictConfig, spec: AlgorithmSpec, venv: VecEnv | None) -> Lea
     arguments: dict[str, Any] = {"seed": cfg.seed, "device": str(get_device(cfg.device))}
     if venv is not None:
         build_policy = instantiate(cfg.policy)
-        policy, policy_kwargs = build_policy(spec.learner.target, venv.observation_space)
+        encoder = OmegaConf.select(cfg, "network.encoder")  # runs of before have none
+        policy, policy_kwargs = build_policy(
+            spec.learner.target,
+            venv.observation_space,
+            encoder=None if encoder is None else instantiate(encoder),
+        )
         arguments |= {"policy": policy, "env": venv, "policy_kwargs": policy_kwargs}
     arguments = accepted(spec.parts[0].target, arguments)
     if spec.offers("update"):

@@ -14,6 +14,30 @@ from interface.resolvers import REPOSITORY
 from util.nearest_name import nearest_name
 
 _MOST_OPTIONS = 12
+_GROUPS = (
+    "algorithm",
+    "env",
+    "policy",
+    "network/encoder",
+    "evaluator",
+    "tracking",
+    "render",
+    "imports",
+)
+_NAMES_OF_SB3 = {
+    "features_extractor_class": "network/encoder=cnn, or e.g. "
+    "network.encoder='{_target_: my_package.MyExtractor, _partial_: true, features_dim: 64}'",
+    "features_extractor_kwargs": "a part of that: network.encoder.features_dim=64",
+    "optimizer_class": "e.g. policy.optimizer='{_target_: torch.optim.AdamW, _partial_: true}'",
+    "optimizer_kwargs": "a part of that: policy.optimizer='{_target_: torch.optim.AdamW, "
+    "_partial_: true, weight_decay: 0.01}'",
+    "policy_kwargs": "policy.net_arch, policy.activation_fn, policy.optimizer and network/encoder",
+    "callback": "e.g. callbacks='[{_target_: my_package.MyCallback}]'",
+    "replay_buffer_class": "e.g. algorithm.sampler='{_target_: baselines_ext.Hindsight}'",
+    "total_timesteps": "n_epochs times eval_after_n_steps",
+    "eval_freq": "eval_after_n_steps",
+    "n_eval_episodes": "n_test_rollouts",
+}
 
 
 def explain(error: HydraException, config_name: str, arguments: list[str]) -> str:
@@ -51,8 +75,10 @@ def _closest(name: str, options: list[str]) -> list[str]:
 
 
 def _unknown_key(key: str, config_name: str, arguments: list[str]) -> str:
-    known = list(_keys_of_config(config_name, arguments))
     last = key.rsplit(".", 1)[-1]
+    if last in _NAMES_OF_SB3:
+        return f"unknown key {key!r}; what SB3 calls {last} is here {_NAMES_OF_SB3[last]}"
+    known = list(_keys_of_config(config_name, arguments))
     same_name = [name for name in known if name.rsplit(".", 1)[-1] == last]
     close = same_name[0] if same_name else nearest_name(key, known)
     if close is None:
@@ -65,7 +91,16 @@ def _unknown_key(key: str, config_name: str, arguments: list[str]) -> str:
 
 def _keys_of_config(config_name: str, arguments: list[str]) -> Iterator[str]:
     """List the keys of the config as it would be with the chosen groups alone."""
-    groups = ("algorithm", "env", "policy", "evaluator", "tracking", "render", "imports")
+    groups = (
+        "algorithm",
+        "env",
+        "policy",
+        "network/encoder",
+        "evaluator",
+        "tracking",
+        "render",
+        "imports",
+    )
     overrides = [text for text in arguments if text.partition("=")[0] in groups]
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(REPOSITORY / "conf")):

@@ -5,13 +5,16 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch as th
 from omegaconf import DictConfig
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv
 
 from envs.episode_seeds import evaluation_seeds, training_seeds
+from experiment.build.callbacks import make_callbacks
 from experiment.build.environments import import_packages, make_env, make_vec_env, normalized
 from experiment.build.model import make_model
 from experiment.build.resources import available_cores, resolved, resources_of
@@ -48,7 +51,7 @@ from interface.algorithm import AlgorithmSpec
 from interface.config import check_ranges, has_env
 from interface.errors import UserError
 from interface.instantiation import instantiate
-from interface.learner import Evaluator, Learner, progress_of, unit_of
+from interface.learner import Evaluator, Learner, moment_of, progress_of, unit_of
 from interface.objective import Budget, criteria
 from interface.parameters import accepted
 from interface.result import RunResult, Status
@@ -165,12 +168,14 @@ class Parts:
     :param model: the learner, with its training environments if it has any
     :param test_env: for evaluations, None for a run without environments
     :param evaluator: tests the learner
+    :param callbacks: that the user gives
     :param history: of the evaluations so far
     """
 
     model: Learner
     test_env: EvaluationEnv | None
     evaluator: Evaluator
+    callbacks: list[BaseCallback]
     history: MetricHistory
 
     def close(self) -> None:
@@ -204,7 +209,8 @@ def build_parts(cfg: DictConfig, spec: AlgorithmSpec) -> Parts:
     history = MetricHistory()
     if restored:
         history = history_until(Path(cfg.restore), progress_of(model))
-    return Parts(model, test_env, make_evaluator(cfg, test_env), history)
+    callbacks = make_callbacks(cfg, model)
+    return Parts(model, test_env, make_evaluator(cfg, test_env), callbacks, history)
 
 
 def make_envs(cfg: DictConfig, spec: AlgorithmSpec) -> tuple[VecEnv | None, EvaluationEnv]:
@@ -298,7 +304,8 @@ def train(
     if 0 < first_step == done and end_epoch.stopping.reached(parts.history):
         return Status.SUCCESS  # and was killed before it could say so
     with progress.shown():
-        status = learn(model, total_steps - first_step, callback, cfg.log_interval)
+        callbacks = [*parts.callbacks, callback]
+        status = learn(model, total_steps - first_step, callbacks, cfg.log_interval)
     if status is Status.INTERRUPTED:
         monitor.check_ours()
         save_checkpoint(run_dir / LAST, model, parts.history.last_epoch, resumable=True)
@@ -328,20 +335,24 @@ def set_logger(
         put_back(model.logger, read_pending(Path(cfg.restore) / LAST))
 
 
-def learn(model: Learner, n_steps: int, callback: EpochCallback, log_interval: int) -> Status:
+def learn(model: Learner, n_steps: int, callbacks: list[BaseCallback], log_interval: int) -> Status:
     """
     Call ``model.learn`` and name its end.
 
     :param model: to train
     :param n_steps: left, in the learner's unit
-    :param callback: ends the epochs
+    :param callbacks: the last one ends the epochs; a learner that is none of SB3's has no other
     :param log_interval: episodes between two lines of training metrics
     """
     more = accepted(model.learn, {"log_interval": log_interval, "reset_num_timesteps": False})
+    callback: Any = callbacks if len(callbacks) > 1 else callbacks[0]
+    goal = progress_of(model) + n_steps
     try:
         # also with no steps left: gradient steps may be, those of the last environment step
         model.learn(max(0, n_steps), callback, **more)
     except StopTrainingError as stop:
+        for ended in callbacks[:-1]:
+            ended.on_training_end()  # which SB3 calls where nobody stops it
         return stop.status
     except DivergedError as error:
         log.error("diverged: %s", error)
@@ -353,4 +364,6 @@ def learn(model: Learner, n_steps: int, callback: EpochCallback, log_interval: i
             raise
         log.error("diverged: %s", diverged)
         return Status.DIVERGED
+    if progress_of(model) < goal:
+        log.warning("a callback ended the training at %s, before %d", moment_of(model), goal)
     return Status.FINISHED
