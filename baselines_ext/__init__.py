@@ -1,9 +1,9 @@
 """
 Algorithms with the API of Stable-Baselines3: ``learn``, ``predict``, ``save``, ``load``.
 
-Here are those that SB3 lacks and the names of those that it has, so that every YAML of
-``conf/algorithm`` and ``conf/learner`` says ``baselines_ext.X``. Each algorithm declares next to
-its class which environment it needs.
+Here are those that SB3 lacks and the names of those that it has, so that users and the YAMLs
+of ``conf/algorithm`` may say ``baselines_ext.X``. Each algorithm declares next to its class which
+environment it needs.
 """
 
 from baselines_ext.ddpg.ddpg import DDPG

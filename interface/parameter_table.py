@@ -37,14 +37,11 @@ def parameter_rows(algorithm: str, overrides: Sequence[str] = ()) -> Iterator[Ro
     final = stages["command line"]
     for part in AlgorithmSpec.of(final.algorithm).parts:
         key, node = part.key, part.node
-        file = f"conf/algorithm/{algorithm}.yaml"
-        if key != "algorithm" or "learning_rate" in node:
-            file = (
-                f"conf/learner/{key.rpartition('.')[2] if key != 'algorithm' else algorithm}.yaml"
-            )
-        for name, parameter in tunables(part.target).items():
-            if parameter.default is not inspect.Parameter.empty or name in node:
-                yield _row(f"{key}.{name}", parameter, stages, file)
+        name = key.rpartition(".")[2] if key.startswith("algorithm.learners.") else algorithm
+        file = f"conf/algorithm/{name}.yaml"
+        for argument, parameter in tunables(part.target).items():
+            if parameter.default is not inspect.Parameter.empty or argument in node:
+                yield _row(f"{key}.{argument}", parameter, stages, file)
     for name in final.policy:
         yield _row(f"policy.{name}", Parameter(name, "any", None), stages, "conf/policy")
 

@@ -1,7 +1,7 @@
 """Tell in one or two lines what Hydra did not understand, and what was probably meant."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -78,7 +78,7 @@ def _unknown_key(key: str, config_name: str, arguments: list[str]) -> str:
     last = key.rsplit(".", 1)[-1]
     if last in _NAMES_OF_SB3:
         return f"unknown key {key!r}; what SB3 calls {last} is here {_NAMES_OF_SB3[last]}"
-    known = list(_keys_of_config(config_name, arguments))
+    known = _keys_of_config(config_name, arguments)
     same_name = [name for name in known if name.rsplit(".", 1)[-1] == last]
     close = same_name[0] if same_name else nearest_name(key, known)
     if close is None:
@@ -89,7 +89,7 @@ def _unknown_key(key: str, config_name: str, arguments: list[str]) -> str:
     return f"unknown key {key!r}{question}"
 
 
-def _keys_of_config(config_name: str, arguments: list[str]) -> Iterator[str]:
+def _keys_of_config(config_name: str, arguments: list[str]) -> list[str]:
     """List the keys of the config as it would be with the chosen groups alone."""
     groups = (
         "algorithm",
@@ -105,7 +105,14 @@ def _keys_of_config(config_name: str, arguments: list[str]) -> Iterator[str]:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(REPOSITORY / "conf")):
         cfg = compose(config_name, overrides=overrides)
-    yield from _paths(cfg)
+    in_use = tuple(OmegaConf.select(cfg, "algorithm.layer_classes") or ())
+    # those of other learners last: to change them is an error
+    return sorted(_paths(cfg), key=lambda path: _is_of_a_learner_but(in_use, path))
+
+
+def _is_of_a_learner_but(in_use: Sequence[str], path: str) -> bool:
+    match = re.match(r"algorithm\.learners\.(\w+)", path)
+    return match is not None and match[1] not in in_use
 
 
 def _paths(node: Any, prefix: str = "") -> Iterator[str]:

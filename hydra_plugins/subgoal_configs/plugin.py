@@ -3,7 +3,8 @@ Offer configs that are not files of ``conf/``.
 
 ``env=<id>`` takes any id of Gymnasium's registry, ``preset=<path>`` any YAML file, and
 ``imports=[my_package]`` makes the ids that the package registers, and the configs in its folder
-``conf``, usable as ours are.
+``conf``, usable as ours are. ``learner_of: her`` in a defaults list stands for each algorithm whose
+YAML begins with ``# @learner_of her``, also a package's.
 """
 
 import builtins
@@ -22,7 +23,7 @@ from omegaconf import OmegaConf
 
 from interface.config import register_schemas
 from interface.errors import UserError
-from interface.resolvers import register_resolvers
+from interface.resolvers import REPOSITORY, register_resolvers
 
 _SCHEME = "subgoal"
 
@@ -45,7 +46,7 @@ class SubgoalSearchPath(SearchPathPlugin):
 
 
 class SubgoalConfigSource(ConfigSource):
-    """Gymnasium's registry as the group ``env``, and YAML files by path as the group ``preset``."""
+    """Gymnasium's ids as the group ``env``, YAML files as ``preset``, and ``learner_of``."""
 
     @staticmethod
     def scheme() -> str:
@@ -58,24 +59,27 @@ class SubgoalConfigSource(ConfigSource):
 
     def is_group(self, config_path: str) -> bool:
         """Tell whether this source could hold configs of that group."""
-        return config_path in ("env", "preset")
+        return config_path in ("env", "preset", "learner_of")
 
     def is_config(self, config_path: str) -> bool:
-        """Tell whether the id is registered, or the file there."""
+        """Tell whether the id is registered, the file there, or an algorithm has learners."""
         group, _, name = config_path.partition("/")
-        if group == "env":
-            return name in self._environment_ids()
-        return group == "preset" and _preset_file(name) is not None
+        if group == "preset":
+            return _preset_file(name) is not None
+        return group in ("env", "learner_of") and name in self._names(group)
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Make the config of a registered environment, or read a preset's file."""
+        """Make the config of a registered environment or of learners, or read a preset's file."""
         group, _, name = config_path.partition("/")
         package = group
-        content = {"id": name}
         path = _preset_file(name) if group == "preset" else None
         if path is not None:
             package = "_global_"
             content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        elif group == "learner_of":
+            content = {"defaults": [{f"/algorithm@{one}": one} for one in self._learners()[name]]}
+        else:
+            content = {"id": name}
         return ConfigResult(
             provider=self.provider,
             path=self.full_path(),
@@ -84,15 +88,34 @@ class SubgoalConfigSource(ConfigSource):
         )
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> builtins.list[str]:  # noqa: ARG002
-        """List the registered ids, the newest version of each."""
+        """List the registered ids, the newest version of each, or the algorithms with learners."""
         from interface.environment_ids import newest_versions
 
-        return newest_versions(self._environment_ids()) if config_path == "env" else []
+        names = self._names(config_path)
+        return newest_versions(names) if config_path == "env" else names
 
-    def _environment_ids(self) -> builtins.list[str]:
+    def _names(self, group: str) -> builtins.list[str]:
         from interface.environment_ids import environment_ids
 
-        return environment_ids(tuple(filter(None, self.path.split(","))))
+        if group == "env":
+            return environment_ids(tuple(self._packages()))
+        return [*self._learners()] if group == "learner_of" else []
+
+    def _learners(self) -> dict[str, builtins.list[str]]:
+        """Find the learners of each algorithm by the first lines of YAML files."""
+        folders = [folder for package in self._packages() for folder in _folders_of(package)]
+        files: dict[str, Path] = {}
+        for folder in (REPOSITORY, *folders):
+            for path in sorted(folder.glob("conf/algorithm/*.yaml")):
+                files.setdefault(path.stem, path)  # ours first, as Hydra has it
+        learners: dict[str, builtins.list[str]] = {}
+        for name, path in files.items():
+            for algorithm in _read_learner_of(path):
+                learners.setdefault(algorithm, []).append(name)
+        return learners
+
+    def _packages(self) -> builtins.list[str]:
+        return [*filter(None, self.path.split(","))]
 
 
 def _imported_packages(arguments: Sequence[str]) -> list[str]:
@@ -114,3 +137,12 @@ def _preset_file(name: str) -> Path | None:
         if path.suffix == ".yaml" and path.is_file():
             return path
     return None
+
+
+def _read_learner_of(path: Path) -> list[str]:
+    try:
+        header = ConfigSource._get_header_dict(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; e.g. # @learner_of her,hac") from error
+    value = header.get("learner_of")
+    return value.split(",") if value else []

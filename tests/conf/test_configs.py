@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
+from baselines_ext.learners.actor_critic import LeanActorCritic
+from baselines_ext.learners.off_policy import LeanOffPolicy
 from interface.algorithm import AlgorithmSpec
 from interface.config import check_ranges
 from interface.instantiation import target_of
@@ -16,7 +18,7 @@ def names(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
-ALGORITHMS, ENVS, LEARNERS = names("algorithm"), names("env"), names("learner")
+ALGORITHMS, ENVS = names("algorithm"), names("env")
 PRESETS = [name for name in names("preset") if name != "none"]
 
 
@@ -38,11 +40,18 @@ def test_each_algorithm_composes_with_each_env(algorithm: str, tmp_path: Path):
         check_complete(OmegaConf.create(dict(part.node)))
 
 
-@pytest.mark.parametrize("learner", LEARNERS)
-def test_each_learner_lists_its_tunables(learner: str):
-    node = OmegaConf.load(CONF / "learner" / f"{learner}.yaml")
-    assert isinstance(node, DictConfig)
-    check_complete(node)
+@pytest.mark.parametrize(("algorithm", "base"), [("her", LeanOffPolicy), ("hac", LeanActorCritic)])
+def test_a_learner_says_whose_it_may_be_as_its_class_is_made(
+    algorithm: str, base: type, tmp_path: Path
+):
+    classes = {}
+    for name in ALGORITHMS:
+        with hydra_main([f"algorithm={name}", "preset=none"], tmp_path) as cfg:
+            classes[name] = target_of(cfg.algorithm)
+    with hydra_main([f"algorithm={algorithm}"], tmp_path) as cfg:
+        assert set(cfg.algorithm.learners) == {
+            name for name, one in classes.items() if isinstance(one, type) and issubclass(one, base)
+        }
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -1,5 +1,6 @@
 """A user's package, outside this clone, counts as much as ours."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from experiment.build.environments import import_packages
 from interface.errors import UserError
 from interface.instantiation import instantiate, target_of
-from tests.running import command
+from tests.running import command, hydra_main
 
 ENVIRONMENT = """
 import gymnasium
@@ -91,6 +92,39 @@ def test_without_the_import_the_environment_is_unknown(package: Path, tmp_path: 
     done = command("experiment/train.py", *overrides, f"data_dir={tmp_path}/data")
     assert done.returncode == 2
     assert "unknown env 'NearReach-v0'" in done.stderr
+
+
+def learners_of(algorithm: str, package: Path, tmp_path: Path, monkeypatch) -> set[str]:
+    """Name the learners of an algorithm where a package is imported."""
+    monkeypatch.syspath_prepend(package.parent)
+    monkeypatch.setattr(sys, "argv", ["experiment/train.py", "imports=[my_package]"])
+    with hydra_main([f"algorithm={algorithm}", "imports=[my_package]"], tmp_path) as cfg:
+        return set(cfg.algorithm.learners)
+
+
+@pytest.mark.parametrize(
+    ("first_line", "of_her", "of_hac"),
+    [
+        ("# @learner_of her,hac", {"patient_sac"}, {"patient_sac"}),
+        ("# @learner_of her", {"patient_sac"}, set()),
+        ("# is no learner of her", set(), set()),
+    ],
+)
+def test_a_packages_learners_are_those_that_say_so(
+    first_line: str, of_her: set[str], of_hac: set[str], package: Path, tmp_path: Path, monkeypatch
+):
+    file = package / "conf" / "algorithm" / "patient_sac.yaml"
+    file.write_text(f"{first_line}\n{ALGORITHM}", encoding="utf-8")
+    ours = {"ddpg", "sac", "td3"}
+    assert learners_of("hac", package, tmp_path, monkeypatch) == ours | of_hac
+    assert learners_of("her", package, tmp_path, monkeypatch) == {*ours, "dqn", "tqc"} | of_her
+
+
+def test_a_first_line_that_cannot_be_read_is_told(package: Path, tmp_path: Path, monkeypatch):
+    file = package / "conf" / "algorithm" / "patient_sac.yaml"
+    file.write_text(f"# @learner_of her, hac\n{ALGORITHM}", encoding="utf-8")
+    with pytest.raises(UserError, match=rf"{file}: .*; e\.g\. # @learner_of her,hac"):
+        learners_of("her", package, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_parameter_table():
     rows = {line.split("│")[1].strip(): line for line in done.stdout.splitlines() if "│" in line}
     assert "command line" in rows["algorithm.n_sampled_goal"]
     assert "preset" in rows["algorithm.learners.sac.gamma"]
-    assert "conf/learner/sac.yaml" in rows["algorithm.learners.sac.batch_size"]
+    assert "conf/algorithm/sac.yaml" in rows["algorithm.learners.sac.batch_size"]
 
 
 def test_debug_goes_before_the_users_own_values():
