@@ -58,6 +58,11 @@ class AlgorithmSpec:
         return cls(tuple(Part(key, nodes[key], targets[key], arguments[key]) for key in nodes))
 
     @property
+    def algorithm(self) -> Part:
+        """The part that the model is made of, with its environment."""
+        return next(part for part in self.parts if part.key == "algorithm")
+
+    @property
     def learner(self) -> Part:
         """The part that learns: the algorithm itself, or its (lowest) layer."""
         return self.parts[-1]
@@ -65,7 +70,7 @@ class AlgorithmSpec:
     @property
     def takes_environments(self) -> bool:
         """Whether it trains in environments: its constructor has ``env``."""
-        return takes(self.parts[0].target, "env")
+        return takes(self.algorithm.target, "env")
 
     def offers(self, argument: str) -> bool:
         """

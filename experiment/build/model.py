@@ -34,7 +34,7 @@ def make_model(cfg: DictConfig, spec: AlgorithmSpec, venv: VecEnv | None) -> Lea
             encoder=None if encoder is None else instantiate(encoder),
         )
         arguments |= {"policy": policy, "env": venv, "policy_kwargs": policy_kwargs}
-    arguments = accepted(spec.parts[0].target, arguments)
+    arguments = accepted(spec.algorithm.target, arguments)
     if spec.offers("update"):
         arguments["update"] = cfg["update"]
     elif cfg["update"] != "auto":
