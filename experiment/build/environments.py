@@ -6,6 +6,7 @@ import multiprocessing
 from collections.abc import Callable, Iterable
 from multiprocessing.process import BaseProcess
 from multiprocessing.util import Finalize
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -19,6 +20,7 @@ from envs.episode_seeds import EpisodeSeeds, SeedOfEpisode
 from envs.finite_check import FiniteCheck
 from envs.maze_files import remove_model_file
 from envs.ownership import OwnResults
+from envs.registration import register_environments
 from envs.remote_errors import RaisesErrors, SendsErrors
 from envs.success import SuccessInfo
 from envs.translated_spaces import translated
@@ -35,16 +37,18 @@ _START_METHOD = "fork" if "fork" in multiprocessing.get_all_start_methods() else
 
 def import_packages(names: Iterable[str]) -> None:
     """
-    Import the user's own packages, which register environments.
+    Import the user's own packages, which register environments, in code or by their YAMLs.
 
     :param names: of packages on ``sys.path``
     :raises UserError: if one cannot be imported
     """
     for name in names:
         try:
-            importlib.import_module(name)
+            package = importlib.import_module(name)
         except ImportError as error:
             raise UserError(f"imports=[{name}]: {error}{where_it_went(error)}") from error
+        for folder in getattr(package, "__path__", ()):  # a module alone has none
+            register_environments(Path(folder) / "conf" / "env")
 
 
 def make_env(

@@ -26,60 +26,8 @@ from interface.result import Status
 from interface.run_files import CONFIG, LAST
 from tests.faults.forks import ForkedCommand
 from tests.faults.twins import compare, facts
+from tests.readmes import write_packages
 from tests.running import TINY_HER, command, hydra_main, train
-
-LEARNER = """
-import torch as th
-
-class Regression:
-    unit = "updates"
-
-    def __init__(self, device: str, learning_rate: float = 0.02):
-        self.n_updates = 0
-        self.net = th.nn.Sequential(th.nn.Linear(2, 16), th.nn.Tanh(), th.nn.Linear(16, 1))
-        self.optimizer = th.optim.Adam(self.net.to(device).parameters(), learning_rate)
-
-    def set_logger(self, logger):
-        self.logger = logger
-
-    def learn(self, n_updates, callback):
-        for _ in range(n_updates):
-            x = th.randn(32, 2)
-            loss = (self.net(x) - x.prod(1, keepdim=True)).square().mean()
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-            self.n_updates += 1
-            self.logger.record("train/loss", loss.item())
-            callback.on_step()
-            callback.on_pause()
-
-    def get_parameters(self):
-        return {"net": self.net.state_dict()}
-
-    def save(self, file):
-        th.save({name: vars(self)[name] for name in ("n_updates", "net", "optimizer")}, file)
-
-    @classmethod
-    def load(cls, file, device):
-        model = cls.__new__(cls)
-        vars(model).update(th.load(file, device, weights_only=False))
-        return model
-"""
-
-EVALUATOR = """
-class HeldOut:
-    def __init__(self, n_samples: int = 100):
-        self.x = th.randn(n_samples, 2, generator=th.Generator().manual_seed(0))
-
-    def keys(self, model):
-        return ["eval/error"]
-
-    def evaluate(self, model, on_step):
-        with th.no_grad():
-            error = model.net(self.x) - self.x.prod(1, keepdim=True)
-        return {"eval/error": error.square().mean()}
-"""
 
 # for tests of errors, of agents that learn from data, and of agents that are tested otherwise
 OTHERS = """
@@ -102,12 +50,6 @@ class Counting(Regression):
     unit = "epochs"
 """
 
-CONFIGS = {
-    "algorithm/regression": (
-        "{_target_: own_learner.Regression, _partial_: true, learning_rate: 0.02}"
-    ),
-    "evaluator/held_out": "_target_: own_learner.HeldOut\nn_samples: 200\n",
-}
 WITHOUT_ENV = ["imports=[own_learner]", "algorithm=regression", "env=none", "evaluator=held_out"]
 RUN = [
     *WITHOUT_ENV,
@@ -119,14 +61,11 @@ RUN = [
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Lie where a user's package does; return the folder that is on the path."""
+    """Lie where a user's package does, as ``experiment/README.md`` shows it; return its folder."""
     folder = tmp_path_factory.mktemp("elsewhere")
-    for name, text in CONFIGS.items():
-        path = folder / "own_learner" / "conf" / f"{name}.yaml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    code = LEARNER + EVALUATOR + OTHERS
-    (folder / "own_learner" / "__init__.py").write_text(code, encoding="utf-8")
+    write_packages(folder)
+    with (folder / "own_learner" / "__init__.py").open("a", encoding="utf-8") as file:
+        file.write(OTHERS)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
         patch.setattr(sys, "argv", ["experiment/train.py", "imports=[own_learner]"])

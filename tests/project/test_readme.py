@@ -13,28 +13,17 @@ import pytest
 from mlflow import MlflowClient
 
 from interface.resolvers import REPOSITORY
+from tests.readmes import READMES, commands_of, write_packages
 from tests.running import command
 
 pytestmark = pytest.mark.readme
 
-IGNORED = {".venv", "data"}
-READMES = [
-    path
-    for path in REPOSITORY.rglob("README.md")
-    if not IGNORED & set(path.relative_to(REPOSITORY).parts)
-]
 TINY_RUN = [
     "n_epochs=1",
     "eval_after_n_steps=60",
     "n_test_rollouts=1",
     "tensorboard=false",
 ]
-
-
-def commands_of(path: Path) -> list[str]:
-    blocks = re.findall(r"```bash\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
-    return [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
 
 
 def without_seed(line: str) -> str:
@@ -50,7 +39,7 @@ def small_buffer(arguments: list[str]) -> list[str]:
     """Checkpoints hold the replay buffer."""
     chosen = dict(text.split("=", 1) for text in arguments if "=" in text)
     algorithm = chosen.get("algorithm", "her")
-    if algorithm in ("ppo", "hac"):
+    if algorithm in ("ppo", "hac") or chosen.get("env") == "none":
         return []
     learner = chosen.get("algorithm.layer_classes", "[sac]").strip("[]")
     prefix = f"algorithm.learners.{learner}" if algorithm == "her" else "algorithm"
@@ -71,8 +60,16 @@ def test_the_readmes_have_commands():
     assert len(COMMANDS) > 10
 
 
-@pytest.mark.parametrize("line", COMMANDS)
-def test_command(line: str, trained: list[str], tmp_path: Path):
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder with the packages that the READMEs show."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    write_packages(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("line", COMMANDS, ids=str)
+def test_command(line: str, trained: list[str], packages: str, tmp_path: Path):
     text, _, comment = line.partition("#")
     text = text.strip().removeprefix("source ./set_paths.sh && ")
     words = shlex.split(text)
@@ -82,7 +79,7 @@ def test_command(line: str, trained: list[str], tmp_path: Path):
         assert_mlflow_ui_answers(words[2:], tmp_path)
     elif words[0] == "python":
         arguments = python_arguments(words[1:], trained[0], tmp_path, long="long" in comment)
-        done = command(*arguments, env={"MUJOCO_GL": "egl"})
+        done = command(*arguments, env={"MUJOCO_GL": "egl", "PYTHONPATH": packages})
         assert done.returncode == 0, done.stdout + done.stderr
     else:
         pytest.fail(f"no test knows how to run {text}")
