@@ -60,6 +60,7 @@ def outcome_of(value: Any, worst: list[float]) -> Outcome:
             "status": status.value,
             "n_epochs": int(value.n_epochs),  # a journal refuses numpy's numbers
             "n_steps": int(value.n_steps),
+            "unit": value.unit,
         }
         if value.run_id is not None:
             result["run_id"] = value.run_id

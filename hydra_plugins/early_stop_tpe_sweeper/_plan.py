@@ -19,6 +19,7 @@ from hydra_plugins.early_stop_tpe_sweeper._search_space import SearchSpace
 from hydra_plugins.early_stop_tpe_sweeper._work import workers_of
 from hydra_plugins.early_stop_tpe_sweeper.config import Settings
 from interface.errors import UserError
+from interface.learner import Unit
 from interface.resolvers import quoted
 from interface.run_monitor import NullMonitor, StopReason
 
@@ -38,11 +39,12 @@ class Cost:
     :param n_trials: configurations to screen
     :param budget: epochs of a full run
     :param n_fresh: runs on fresh seeds of one contender at most
-    :param steps_per_epoch: environment steps
+    :param steps_per_epoch: in ``unit``
     :param seconds_per_epoch: of one of ``n_workers`` runs at once, evaluation included
     :param seconds_per_fresh_epoch: the same of a run on a fresh seed, which is tested longer
     :param seconds_per_run: before the first step
     :param n_workers: runs at once
+    :param unit: that the learner counts
     """
 
     n_trials: int
@@ -53,6 +55,7 @@ class Cost:
     seconds_per_fresh_epoch: float
     seconds_per_run: float
     n_workers: int
+    unit: Unit
 
     def duration(self, n_epochs: float, n_fresh_epochs: float, n_runs: float) -> str:
         """
@@ -79,13 +82,13 @@ class Cost:
         most = self.duration(full, most_fresh * self.budget, self.n_trials + most_fresh)
         return [
             f"{self.n_trials} trials of at most {self.budget} epochs of {self.steps_per_epoch} "
-            f"steps, {self.n_workers} at once; an epoch takes {self.seconds_per_epoch:.1f} s here, "
-            f"{self.seconds_per_fresh_epoch:.1f} s on a fresh seed",
-            f"expected: {(screening + fresh) * self.steps_per_epoch:,.0f} steps in {expected}: "
-            f"{_SCREENING_SHARE:.0%} of the budget for screening and {_VERIFICATION_SHARE:.0%} of "
-            f"that again for fresh seeds, as sweeps have taken",
-            f"without early stopping, screening alone: {full * self.steps_per_epoch:,} steps in "
-            f"{alone}",
+            f"{self.unit}, {self.n_workers} at once; an epoch takes {self.seconds_per_epoch:.1f} s "
+            f"here, {self.seconds_per_fresh_epoch:.1f} s on a fresh seed",
+            f"expected: {(screening + fresh) * self.steps_per_epoch:,.0f} {self.unit} in "
+            f"{expected}: {_SCREENING_SHARE:.0%} of the budget for screening and "
+            f"{_VERIFICATION_SHARE:.0%} of that again for fresh seeds, as sweeps have taken",
+            f"without early stopping, screening alone: {full * self.steps_per_epoch:,} "
+            f"{self.unit} in {alone}",
             f"at most, if every trial became a contender and was raced to the end: {most}",
         ]
 
@@ -154,6 +157,7 @@ def show_plan(
         seconds_per_fresh_epoch=fresh.per_epoch,
         seconds_per_run=screening.per_run,
         n_workers=n_workers,
+        unit=screening.unit,
     )
     for line in cost.lines():
         log.info("%s", line)
@@ -166,10 +170,12 @@ class Seconds:
 
     :param per_epoch: evaluation included
     :param per_run: beside its epochs
+    :param unit: that the learner counts
     """
 
     per_epoch: float
     per_run: float
+    unit: Unit
 
 
 def probe(
@@ -195,20 +201,21 @@ def probe(
         f"run_monitor._target_={target}",
     ]
 
-    def launch(index: int) -> tuple[float, list[tuple[int, float]]]:
+    def launch(index: int) -> tuple[float, list[tuple[int, float]], Unit]:
         times = folder / f"{index}.times"
         own = [f"+run_monitor.file={quoted(str(times))}", f"hydra.sweep.subdir={index}"]
         started = time.monotonic()
         (result,) = launcher.launch([[*overrides, *own]], initial_job_idx=index)
-        _ = result.return_value  # raises what the run raised
-        return time.monotonic() - started, _noted(times)
+        returned = result.return_value  # raises what the run raised
+        unit: Unit = getattr(returned, "unit", "steps")  # a task of others returns numbers
+        return time.monotonic() - started, _noted(times), unit
 
     with ThreadPoolExecutor(n_workers) as pool:
         measured = list(pool.map(launch, range(n_workers)))
-    epochs = [seconds_per_epoch(times, n_epochs, total) for total, times in measured]
+    epochs = [seconds_per_epoch(times, n_epochs, total) for total, times, _ in measured]
     per_epoch = statistics.mean(epochs)
-    per_run = statistics.mean(total for total, _ in measured) - n_epochs * per_epoch
-    return Seconds(per_epoch, max(0.0, per_run))
+    per_run = statistics.mean(total for total, *_ in measured) - n_epochs * per_epoch
+    return Seconds(per_epoch, max(0.0, per_run), measured[0][-1])
 
 
 def _noted(times: Path) -> list[tuple[int, float]]:

@@ -44,7 +44,7 @@ def run_of(trial: FrozenTrial) -> dict[str, Any]:
 
 def result_of(trial: FrozenTrial) -> dict[str, Any]:
     """
-    Tell how a trial ended: ``status``, ``n_epochs``, ``n_steps``, ``run_id``, ``was_nan``.
+    Tell how a run ended: ``status``, ``n_epochs``, ``n_steps``, ``unit``, ``run_id``, ``was_nan``.
 
     :param trial: if it is not finished, or of a task that is not ours, it has none of them
     """

@@ -18,7 +18,7 @@ from hydra_plugins.early_stop_tpe_sweeper._sweep import End
 from hydra_plugins.early_stop_tpe_sweeper._table import params_text
 from hydra_plugins.early_stop_tpe_sweeper._tuned import TUNED, command, header, tuned, use
 from hydra_plugins.early_stop_tpe_sweeper.config import Settings
-from interface.config import Direction
+from interface.config import Direction, has_env
 from interface.objective import criteria
 from util.atomic_write import atomic_write_text
 from util.statistics import interquartile_mean, interval_text, iqm_interval
@@ -150,7 +150,8 @@ def report(
         f"Workers were idle {idle_share:.1%} of the time while trials remained.",
         "",
         f"A configuration is verified when {race.n_needed} of at most {race.n_allowed} runs on "
-        f"fresh seeds reach the target{_goals(config, settings)}. {score_rule(config)}",
+        f"fresh seeds reach the target{_goals(config, settings)}. "
+        f"{score_rule(config, _unit(trials))}",
         "",
         "| trial | | screening | fresh seeds | score on fresh seeds: IQM [95 %] | parameters |",
         "|---|---|---|---|---|---|",
@@ -163,11 +164,12 @@ def report(
     return "\n".join([*lines, ""])
 
 
-def score_rule(config: DictConfig) -> str:
+def score_rule(config: DictConfig, unit: str) -> str:
     """
     Say what the scores of our runs mean; ``experiment.run.score`` is the rule.
 
     :param config: of a trial
+    :param unit: that the learner counts
     """
     if "hyperopt_criterion" not in config:
         return ""
@@ -178,12 +180,16 @@ def score_rule(config: DictConfig) -> str:
         return f"The score of a run is {less}{mean}."
     if not criterion.counts_successes:
         mean = f"1 minus what {mean}, lacks to {criterion.threshold:g}"
-    return f"The score is 2 - steps/budget for a run that reached it, else less than 1: {mean}."
+    return f"The score is 2 - {unit}/budget for a run that reached it, else less than 1: {mean}."
+
+
+def _unit(trials: list[FrozenTrial]) -> str:
+    return next((result_of(one)["unit"] for one in trials if "unit" in result_of(one)), "steps")
 
 
 def _goals(config: DictConfig, settings: Settings) -> str:
     """Say what the runs on fresh seeds are tested on."""
-    if "test_goals" not in config:
+    if "test_goals" not in config or not has_env(config):
         return ""
     n_rollouts = settings.n_verification_rollouts
     return f", each tested on {n_rollouts} goals of its own, which screening never saw"

@@ -14,7 +14,7 @@ _REASONS = (
     (r"(n_epochs|eval_after_n_steps)", "a score counts the steps of all runs against one budget"),
     (r"early_stop_\w+", "all runs must have the same target"),
     (r"hyperopt_\w+", "it says what the search optimises"),
-    (r"n_test_rollouts", "scores must be measured in the same way"),
+    (r"(n_test_rollouts|evaluator(\..*)?)", "scores must be measured in the same way"),
     (r"env(\.id)?", "scores on different environments do not compare"),
     (r"(data_dir|n_parallel_runs|restore|imports|debug|search_space|run_monitor(\..*)?"
      r"|hydra[./].*)", "the search needs it"),

@@ -138,6 +138,8 @@ def test_a_preset_takes_the_place_of_the_one_it_began_with(tmp_path: Path):
         ("early_stop_threshold", "same target"),
         ("hyperopt_criterion", "what the search optimises"),
         ("n_test_rollouts", "measured in the same way"),
+        ("evaluator", "measured in the same way"),
+        ("evaluator.n_samples", "measured in the same way"),
         ("test_goals", "goals of their own"),
         ("env", r"do not compare.*'sweep=\[\{env:\[...\]\}\]'"),
         ("data_dir", "the search needs it"),

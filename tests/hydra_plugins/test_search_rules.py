@@ -39,6 +39,7 @@ from hydra_plugins.early_stop_tpe_sweeper._search_space import (
 from hydra_plugins.early_stop_tpe_sweeper.config import Settings, check_settings, read_settings
 from interface.algorithm import AlgorithmSpec
 from interface.errors import UserError
+from interface.learner import Unit
 from interface.result import RunResult, Status
 from tests.running import CONF
 
@@ -300,7 +301,8 @@ def test_every_search_space_fits_its_algorithm(name):
         assert set(values_in(config, space)) <= set(space.distributions)
 
 
-def test_what_a_plan_says():
+@pytest.mark.parametrize("unit", ["steps", "updates"])
+def test_what_a_plan_says(unit: Unit):
     cost = Cost(
         n_trials=20,
         budget=12,
@@ -310,11 +312,13 @@ def test_what_a_plan_says():
         seconds_per_fresh_epoch=3.6,
         seconds_per_run=0.0,
         n_workers=2,
+        unit=unit,
     )
     said = "\n".join(cost.lines())
     assert "an epoch takes 2.4 s here, 3.6 s on a fresh seed" in said
-    assert "expected: 43,200 steps in 1.9 min" in said
-    assert "screening alone: 120,000 steps in 4.8 min" in said
+    assert f"20 trials of at most 12 epochs of 500 {unit}" in said
+    assert f"expected: 43,200 {unit} in 1.9 min" in said
+    assert f"screening alone: 120,000 {unit} in 4.8 min" in said
     assert "33.6 min" in said
 
 

@@ -151,6 +151,23 @@ def test_a_search(package: Path, tmp_path: Path):
     assert "success" in [one["status"] for one in results]
     tuned = OmegaConf.load(tmp_path / "tuned.yaml")
     assert 0.001 <= tuned.algorithm.learning_rate <= 0.05
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "2 - updates/budget" in report
+    assert not re.search(r"\b(steps|goals)\b", report)
+
+
+def test_the_plan_of_a_search_says_updates(package: Path, tmp_path: Path):
+    done = command(
+        "experiment/train.py",
+        "--plan",
+        *[text for text in RUN if not text.startswith("seed")],
+        *("algorithm.learning_rate=interval(0.001,0.05)", "hydra.sweeper.n_trials=2"),
+        *("hydra.sweeper.n_jobs=1", "hydra/launcher=basic", f"data_dir={tmp_path}"),
+        env={"PYTHONPATH": str(package)},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 trials of at most 4 epochs of 25 updates" in done.stdout + done.stderr
+    assert not re.search(r"\d steps", done.stdout + done.stderr)
 
 
 @pytest.mark.parametrize(
