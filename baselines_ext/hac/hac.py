@@ -230,7 +230,7 @@ class HAC(LayeredAlgorithm):
             self.actions_of_episode[env].append(chosen[env])
             observation = infos[env]["terminal_observation"] if over else _one_of(new_obs, env)
             terminated = over and not infos[env].get("TimeLimit.truncated")
-            self.hierarchy.take_in(
+            self.hierarchy.end_actions(
                 plan, observation, over=over, tally=self.tally, terminated=terminated, env=env
             )
             if over:
@@ -295,7 +295,7 @@ class HAC(LayeredAlgorithm):
             begins = state is None or (episode_start is not None and episode_start[index])
             plan = Plan.empty(len(self.layers)) if begins else state[index].copy()
             if not begins:
-                self.hierarchy.take_in(plan, seen, over=False, tally=self._test_tally)
+                self.hierarchy.end_actions(plan, seen, over=False, tally=self._test_tally)
             actions.append(self.hierarchy.act(plan, seen, explore=not deterministic))
             plans.append(plan)
         chosen = unscaled(self.action_space, np.stack(actions))
@@ -309,7 +309,10 @@ class HAC(LayeredAlgorithm):
         :param state: plans
         :return: per observation, those of layers 1, 2, ..., set by the layers above them
         """
-        return [[goal for goal in plan.goals[1:] if goal is not None] for plan in state or []]
+        return [
+            [pursuit.goal for pursuit in plan.layers[1:] if pursuit.goal is not None]
+            for plan in state or []
+        ]
 
 
 def _one_of(observations: Any, index: int) -> dict[str, np.ndarray]:

@@ -1,4 +1,11 @@
-"""How layers work together: who acts, whose goal is over, and what each layer remembers of it."""
+"""
+How layers work together: who acts, whose goal is over, and what each layer remembers of it.
+
+This is algorithm 1 of the paper (https://arxiv.org/abs/1712.00948), whose lines are quoted where
+they happen. Its ``train-level`` calls itself from the highest level, k - 1, down to 0, and waits;
+here layers are numbered from the highest, 0, down, and each has a ``Pursuit`` between two steps of
+the environment.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -20,42 +27,48 @@ Tally = defaultdict[str, list[bool]]
 
 
 @dataclass
+class Pursuit:
+    """
+    What one layer is up to.
+
+    :param goal: that it pursues; None before the first one
+    :param start: what the environment showed when the running action began
+    :param action: that is running, in [-1, 1]; None where the layer has to choose
+    :param n_actions: that it has used for its goal
+    :param inside_test: whether a layer above tests a subgoal, so that this one does not explore
+    :param is_test: whether the running action is a subgoal that this layer tests
+    """
+
+    goal: np.ndarray | None = None
+    start: Observation | None = None
+    action: np.ndarray | None = None
+    n_actions: int = 0
+    inside_test: bool = False
+    is_test: bool = False
+
+
+@dataclass
 class Plan:
     """
-    What the layers are up to in one environment; one entry per layer, highest first.
+    What the layers are up to in one environment.
 
-    :param goals: that the layers pursue
-    :param starts: what the environment showed when the running actions began
-    :param actions: that are running, in [-1, 1]; None where a layer has to choose
-    :param n_actions: that the layers have used for their goals
-    :param testing: layers that act inside a subgoal test
-    :param tested: layers whose running action is a subgoal that they test
+    :param layers: highest first
     :param first: where the episode goes before it pursues the environment's goal
     :param returns: go to another such place whenever the environment's goal is reached
     """
 
-    goals: list[np.ndarray | None]
-    starts: list[Observation | None]
-    actions: list[np.ndarray | None]
-    n_actions: list[int]
-    testing: list[bool]
-    tested: list[bool]
+    layers: list[Pursuit]
     first: np.ndarray | None = None
     returns: bool = False
 
     @classmethod
     def empty(cls, n_layers: int) -> "Plan":
         """Make the plan of an episode that begins."""
-        nothing: list[None] = [None] * n_layers
-        no = [False] * n_layers
-        return cls([*nothing], [*nothing], [*nothing], [0] * n_layers, [*no], [*no])
+        return cls([Pursuit() for _ in range(n_layers)])
 
     def copy(self) -> "Plan":
-        """Copy the lists."""
-        lists: dict[str, Any] = {
-            name: list(value) for name, value in vars(self).items() if isinstance(value, list)
-        }
-        return replace(self, **lists)
+        """Copy what changes as an episode goes on."""
+        return replace(self, layers=[replace(pursuit) for pursuit in self.layers])
 
     def highest_goal(self, observation: Observation) -> np.ndarray:
         """
@@ -67,23 +80,23 @@ class Plan:
 
 
 def highest_to_act(
-    reached: Sequence[bool], n_actions: Sequence[int], time_scales: Sequence[int], *, over: bool
+    reached: Sequence[bool], pursuits: Sequence[Pursuit], time_scales: Sequence[int], *, over: bool
 ) -> int:
     """
     Find the highest layer whose action has ended with a step of the environment.
 
     A layer is done with its goal, and hands back to the one above, when this goal or a higher
-    one is reached, when it has used all its actions, or when the episode is over. The highest
-    layer goes on until the episode is over.
+    one is reached, when it has used all its actions, or when the episode is over: "for H attempts
+    or until g_n, i <= n < k achieved". The highest layer goes on until the episode is over.
 
     :param reached: whether each layer's goal is reached now, highest first
-    :param n_actions: that each layer has used for its goal, without the one that may end now
-    :param time_scales: actions that each layer has
+    :param pursuits: of the layers, the action that may end now not yet counted
+    :param time_scales: actions that each layer has, H
     :param over: whether the episode is over
     """
     layer = len(reached) - 1
     while layer > 0 and (
-        over or any(reached[: layer + 1]) or n_actions[layer] + 1 >= time_scales[layer]
+        over or any(reached[: layer + 1]) or pursuits[layer].n_actions + 1 >= time_scales[layer]
     ):
         layer -= 1
     return layer
@@ -111,6 +124,7 @@ class Hierarchy:
         rng: np.random.Generator,
     ) -> None:
         self.layers = layers
+        self.time_scales = [layer.time_scale for layer in layers]
         self.proposal = proposal
         self.relabelling = relabelling
         self.testing = testing
@@ -143,37 +157,32 @@ class Hierarchy:
         :param random: uniformly at random
         :return: the lowest layer's action, in [-1, 1]
         """
-        plan.goals[0] = plan.highest_goal(observation)
+        plan.layers[0].goal = plan.highest_goal(observation)  # line "g <- G_{k-1}"
         for index, layer in enumerate(self.layers):
-            if plan.actions[index] is not None:
+            pursuit = plan.layers[index]
+            if pursuit.action is not None:
                 continue
-            goal = plan.goals[index]
-            assert goal is not None
+            assert pursuit.goal is not None
+            # line "a_i <- pi_i(s_i, g_i) + noise (if not subgoal testing)"
             action = self.proposal.propose(
                 layer.learner,
-                layer.observe(observation, goal),
-                explore=explore and not plan.testing[index],
+                layer.observe(observation, pursuit.goal),
+                explore=explore and not pursuit.inside_test,
                 random=random,
             )
-            plan.starts[index], plan.actions[index] = observation, action
+            pursuit.start, pursuit.action = observation, action
             if index + 1 < len(self.layers):
-                inherited = plan.testing[index]
-                plan.tested[index] = not inherited and test and self.testing.starts(self.rng)
+                # line "Determine whether to test subgoal a_i"
+                pursuit.is_test = not pursuit.inside_test and test and self.testing.starts(self.rng)
+                # line "train-level(i - 1, s_i, a_i)"
                 goals = self.layers[index + 1].goals
                 subgoal = goals.to_goal(action, goals.achieved(observation))
-                self._begin(plan, index + 1, subgoal, testing=inherited or plan.tested[index])
+                inside_test = pursuit.inside_test or pursuit.is_test
+                plan.layers[index + 1] = Pursuit(subgoal, inside_test=inside_test)
         assert action is not None
         return action
 
-    @staticmethod
-    def _begin(plan: Plan, index: int, goal: np.ndarray, *, testing: bool) -> None:
-        """Give a layer a new goal."""
-        plan.goals[index] = goal
-        plan.actions[index] = None
-        plan.n_actions[index] = 0
-        plan.testing[index] = testing
-
-    def take_in(
+    def end_actions(
         self,
         plan: Plan,
         observation: Observation,
@@ -194,19 +203,19 @@ class Hierarchy:
         :param env: number of the environment in the replay stores; None: remember nothing
         """
         reached = [
-            bool(layer.goals.reached(layer.goals.achieved(observation), goal))
-            for layer, goal in zip(self.layers, plan.goals, strict=True)
-            if goal is not None
+            bool(layer.goals.reached(layer.goals.achieved(observation), pursuit.goal))
+            for layer, pursuit in zip(self.layers, plan.layers, strict=True)
+            if pursuit.goal is not None
         ]
-        time_scales = [layer.time_scale for layer in self.layers]
-        highest = highest_to_act(reached, plan.n_actions, time_scales, over=over)
+        highest = highest_to_act(reached, plan.layers, self.time_scales, over=over)
         if reached[0]:
             to_the_edge = plan.returns and plan.first is None
             plan.first = self.exploration.edge(self.layers[0], self.rng) if to_the_edge else None
         for index in range(len(self.layers) - 1, highest - 1, -1):
-            plan.n_actions[index] += 1
+            pursuit = plan.layers[index]
+            pursuit.n_actions += 1
             if index + 1 < len(self.layers):
-                self._count(plan, index, reached[index + 1], tally)
+                self._count(index, pursuit, reached[index + 1], tally)
             if env is not None:
                 done = index > highest or (index == 0 and over)
                 transition = {
@@ -215,12 +224,12 @@ class Hierarchy:
                     **self._action(plan, index, observation, reached),
                 }
                 self._remember(env, plan, index, observation, transition, done=done)
-            plan.actions[index] = None
+            pursuit.action = None
 
     @staticmethod
-    def _count(plan: Plan, index: int, reached: bool, tally: Tally) -> None:
+    def _count(index: int, pursuit: Pursuit, reached: bool, tally: Tally) -> None:
         tally[f"layer_{index}/subgoal_success"].append(reached)
-        if plan.tested[index]:
+        if pursuit.is_test:
             tally[f"layer_{index}/test_success"].append(reached)
 
     def _remember(
@@ -233,32 +242,36 @@ class Hierarchy:
         *,
         done: bool,
     ) -> None:
-        """Store a layer's transition."""
-        layer, goal, start = self.layers[index], plan.goals[index], plan.starts[index]
-        assert goal is not None
-        assert start is not None
+        """Store a transition, "[s_i, a_i, s'_i, r in {-1, 0}, g_i]"; HER draws when it samples."""
+        layer, pursuit = self.layers[index], plan.layers[index]
+        assert pursuit.goal is not None
+        assert pursuit.start is not None
         if not layer.store.in_episode(env):
-            layer.store.begin(env, layer.observe(start, goal))
-        next_goal = plan.highest_goal(observation) if index == 0 else goal
+            layer.store.begin(env, layer.observe(pursuit.start, pursuit.goal))
+        next_goal = plan.highest_goal(observation) if index == 0 else pursuit.goal
         layer.store.append(env, transition, layer.observe(observation, next_goal), over=done)
 
     def _action(
         self, plan: Plan, index: int, observation: Observation, reached: Sequence[bool]
     ) -> dict[str, Any]:
         """Say which action a transition shows in hindsight, and whether its test was missed."""
-        proposed, start = plan.actions[index], plan.starts[index]
-        assert proposed is not None
-        assert start is not None
+        pursuit = plan.layers[index]
+        assert pursuit.action is not None
+        assert pursuit.start is not None
         if index + 1 == len(self.layers):
-            return {ACTION: proposed}
+            return {ACTION: pursuit.action}
         below, is_reached = self.layers[index + 1], reached[index + 1]
-        here, there = below.goals.achieved(start), below.goals.achieved(observation)
-        achieved = below.goals.to_action(there, here)
-        missed = plan.tested[index] and self.testing.missed(
-            reached=is_reached, n_actions=plan.n_actions[index + 1], time_scale=below.time_scale
+        # line "if a_i was tested then [s_i, a_i, s'_i, Penalty, g_i, gamma = 0]", see the sampler
+        missed = pursuit.is_test and self.testing.missed(
+            reached=is_reached,
+            n_actions=plan.layers[index + 1].n_actions,
+            time_scale=below.time_scale,
         )
+        # line "if i > 0 and a_i missed then a_i <- s'_i"
+        here, there = below.goals.achieved(pursuit.start), below.goals.achieved(observation)
+        achieved = below.goals.to_action(there, here)
         return {
-            ACTION: self.relabelling.action(proposed, achieved, reached=is_reached),
-            PROPOSED: proposed,
+            ACTION: self.relabelling.action(pursuit.action, achieved, reached=is_reached),
+            PROPOSED: pursuit.action,
             MISSED: float(missed),
         }

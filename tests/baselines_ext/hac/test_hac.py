@@ -17,7 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 import baselines_ext
 import envs  # noqa: F401
 from baselines_ext.hac.exploration import ExplorationGoals
-from baselines_ext.hac.hierarchy import Plan, highest_to_act
+from baselines_ext.hac.hierarchy import Pursuit, highest_to_act
 from baselines_ext.hac.relabelling import HindsightRelabelling
 from baselines_ext.hac.scaling import scaled, unscaled
 from baselines_ext.hac.subgoal_testing import MISSED, PROPOSED, SubgoalTesting
@@ -102,7 +102,8 @@ def test_time_scales_that_do_not_fit(time_scales, steps, message):
     ],
 )
 def test_who_acts_after_a_step(reached, n_actions, over, highest):
-    assert highest_to_act(reached, n_actions, [5, 10, 10], over=over) == highest
+    pursuits = [Pursuit(n_actions=n) for n in n_actions]
+    assert highest_to_act(reached, pursuits, [5, 10, 10], over=over) == highest
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,9 @@ def test_inside_a_subgoal_test_nobody_explores_and_nobody_tests():
         def propose(self, learner, observation, *, explore, random):
             plan = model.plans[0]
             index = [layer.learner for layer in model.layers].index(learner)
-            self.explored.append((index, explore, any(plan.tested[:index])))
+            self.explored.append(
+                (index, explore, any(each.is_test for each in plan.layers[:index]))
+            )
             return np.zeros(learner.action_space.shape, np.float32)
 
     watched = Watched()
@@ -342,4 +345,4 @@ def test_predict_leaves_the_state_as_it_was():
     model.predict(observation, state, np.array([False]), deterministic=True)
     assert pickle.dumps(state) == before
     _, fresh = model.predict(observation, state, np.array([True]), deterministic=True)
-    assert fresh[0].n_actions == Plan.empty(2).n_actions
+    assert [pursuit.n_actions for pursuit in fresh[0].layers] == [0, 0]

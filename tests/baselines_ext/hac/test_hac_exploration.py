@@ -127,9 +127,9 @@ def test_after_the_edge_an_episode_pursues_its_own_goal():
     pursued = []
     for seen in (observation, there, observation):
         model.hierarchy.act(plan, seen, explore=True)
-        assert plan.goals[0] is not None
-        pursued.append(plan.goals[0][0])
-        model.hierarchy.take_in(plan, seen, over=False, tally=model.tally, env=0)
+        assert plan.layers[0].goal is not None
+        pursued.append(plan.layers[0].goal[0])
+        model.hierarchy.end_actions(plan, seen, over=False, tally=model.tally, env=0)
     # the second step shows that the first goal is reached, the third has the environment's own
     assert pursued == [0.0, 0.0, 0.5]
     store = model.layers[0].store
@@ -156,7 +156,7 @@ def test_an_exploring_episode_may_go_to_the_edge_again_after_its_goal(again):
         pursued.append(plan.highest_goal(observation)[0])
         seen = observation | {"achieved_goal": np.full(2, place, np.float32)}
         model.hierarchy.act(plan, seen, explore=True)
-        model.hierarchy.take_in(plan, seen, over=False, tally=model.tally, env=0)
+        model.hierarchy.end_actions(plan, seen, over=False, tally=model.tally, env=0)
     assert pursued == ([0.0, 0.0, 0.5, 0.0, 0.5] if again else [0.0, 0.0, 0.5, 0.5, 0.5])
 
 
