@@ -12,8 +12,7 @@ from baselines_ext.hac.exploration import ExplorationGoals
 from baselines_ext.hac.goal_space import find_subgoals
 from baselines_ext.hac.hac import HAC
 from baselines_ext.hac.proposal import PolicyProposal
-from baselines_ext.hac.relabelling import HindsightRelabelling
-from baselines_ext.hac.subgoal_testing import SubgoalTesting
+from baselines_ext.hac.transitions import HindsightRelabelling, SubgoalTesting
 from baselines_ext.her.her import make_her
 from baselines_ext.learners.schedules import Cosine, Exponential, Linear, Warmup
 from baselines_ext.networks.encoders import auto_encoder, cnn_encoder, flat_encoder

@@ -1,4 +1,4 @@
-"""What goals of a layer are: where they lie, how observations show them, when they are reached."""
+"""What goals are: where they lie, which action means which, when observations reach them."""
 
 import contextlib
 import logging
@@ -12,7 +12,6 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 
-from baselines_ext.hac.scaling import scaled, unscaled
 from baselines_ext.replay.samplers import RewardFunction
 from interface.errors import UserError
 
@@ -91,6 +90,27 @@ class GoalSpace:
             return action
         way = np.clip((goal - start) / self.reach, -1, 1)
         return np.where(np.isfinite(self.reach), way, action).astype(np.float32)
+
+
+def scaled(box: spaces.Box, values: np.ndarray) -> np.ndarray:
+    """
+    Scale values to [-1, 1]; what lies outside the box is put on its border.
+
+    :param box: bounded
+    :param values: (A,)
+    """
+    width = np.maximum(box.high - box.low, np.finfo(np.float32).tiny)  # of what never differs: 0
+    return np.clip(2 * (values - box.low) / width - 1, -1, 1).astype(np.float32)
+
+
+def unscaled(box: spaces.Box, values: np.ndarray) -> Any:
+    """
+    Undo ``scaled``.
+
+    :param box: bounded
+    :param values: (A,) in [-1, 1]
+    """
+    return (box.low + 0.5 * (values + 1) * (box.high - box.low)).astype(np.float32)
 
 
 SubgoalSpace = Callable[[VecEnv, GoalSpace], GoalSpace]

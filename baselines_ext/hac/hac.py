@@ -1,36 +1,44 @@
 """Hierarchical Actor-Critic (https://arxiv.org/abs/1712.00948) over any of our learners."""
 
+import io
+import pathlib
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from gymnasium import spaces
-from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.save_util import load_from_pkl
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
+from stable_baselines3.common.utils import safe_mean
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.sac.policies import MultiInputPolicy
 
+from baselines_ext.hac.composite import CompositeAlgorithm
 from baselines_ext.hac.exploration import ExplorationGoals
-from baselines_ext.hac.goal_space import SubgoalSpace, find_subgoals, goals_of
-from baselines_ext.hac.hierarchy import Hierarchy, Plan, Tally
-from baselines_ext.hac.layers import LayerLogger, LearnerMaker, as_plain_partial, make_layers
-from baselines_ext.hac.persistence import LayeredAlgorithm
+from baselines_ext.hac.goal_space import SubgoalSpace, find_subgoals, goals_of, unscaled
+from baselines_ext.hac.hierarchy import Hierarchy, Memory, Plan, Tally, means
+from baselines_ext.hac.layer import (
+    LearnerMaker,
+    as_plain_partial,
+    choose_learners,
+    make_layers,
+    resolve_time_scales,
+)
 from baselines_ext.hac.proposal import PolicyProposal
-from baselines_ext.hac.relabelling import HindsightRelabelling
-from baselines_ext.hac.rollout_metrics import log_rollouts, means
-from baselines_ext.hac.scaling import unscaled
-from baselines_ext.hac.subgoal_testing import SubgoalTesting
-from baselines_ext.hac.time_scales import resolve_time_scales
+from baselines_ext.hac.transitions import HindsightRelabelling, SubgoalTesting
 from baselines_ext.networks.numpy_actor import is_single
 from baselines_ext.replay.reward import batched, check_sparse, reward_function
-from baselines_ext.replay.samplers import RewardFunction
+from baselines_ext.rollout.resume import replay_episodes
 from interface.needs import needs
+
+_MADE_ANEW = ("layers", "hierarchy", "rng", "goals", "plans", "tally", "overlap")
 
 
 @needs(action_spaces=(spaces.Box,), goals=True, rewards_goals=True)
-class HAC(LayeredAlgorithm):
+class HAC(CompositeAlgorithm):
     """
     Layers of learners, each of which gives goals to the one below.
 
@@ -111,27 +119,35 @@ class HAC(LayeredAlgorithm):
         spec = self.env.get_attr("spec")[0]  # None: not made by Gymnasium
         steps = None if spec is None else spec.max_episode_steps
         time_scales = resolve_time_scales(self.time_scales, len(self.layer_classes), steps)
+        shared = {"policy_kwargs": self.policy_kwargs or {}, "device": self.device}
         compute_reward = reward_function(self.env)
         self.goals = goals_of(self.env, compute_reward)
         check_sparse("HAC", self.env, compute_reward)
-        self.layers = make_layers(self, time_scales)
+        self.layers = make_layers(
+            self.env,
+            self.goals,
+            self.subgoal_space,
+            time_scales,
+            choose_learners(
+                self.learners,
+                self.layer_classes,
+                self.layer_arguments,
+                {**shared, "update": self.update_mode},
+            ),
+            self.relabelling,
+            self.subgoal_testing,
+            self.seed,
+        )
         for layer in self.layers:
             layer.learner.rng = layer.learner.replay_buffer.rng = self.rng
-        for index, layer in enumerate(self.layers):
-            setattr(self, f"layer_{index}", layer.learner)  # where SB3 looks for parameters
+        self._consist_of(layer.learner for layer in self.layers)
         self.policy = self.layers[-1].learner.policy
         exploration = self.exploration or ExplorationGoals()
         parts = (self.proposal, self.relabelling, self.subgoal_testing, exploration)
         self.hierarchy = Hierarchy(self.layers, *parts, self.rng)
         self.plans = [Plan.empty(len(self.layers)) for _ in range(self.n_envs)]
-        self.actions_of_episode = [[] for _ in range(self.n_envs)]
         self.tally: Tally = defaultdict(list)
         self._test_tally: Tally = defaultdict(list)
-
-    @property
-    def update_used(self) -> str:
-        """How gradient steps are computed."""
-        return ", ".join(dict.fromkeys(layer.learner.update_used for layer in self.layers))
 
     def set_reward_function(self, compute_reward: Callable[..., Any]) -> None:
         """
@@ -152,19 +168,13 @@ class HAC(LayeredAlgorithm):
         assert self.env is not None
         self._see_goals_by(reward_function(self.env))
 
-    def _see_goals_by(self, compute_reward: RewardFunction) -> None:
+    def _see_goals_by(self, compute_reward: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
         assert self.env is not None
         reached = goals_of(self.env, compute_reward).reached
         before = self.goals.reached
         for goals in (self.goals, *(layer.goals for layer in self.layers)):
             if goals.reached is before:
                 goals.reached = reached
-
-    def set_logger(self, logger: Logger) -> None:
-        """Log, the layers too: their ``train/x`` becomes ``train/layer_0/x``."""
-        super().set_logger(logger)
-        for index, layer in enumerate(self.layers):
-            layer.learner.set_logger(LayerLogger(logger, index))
 
     def learn(
         self,
@@ -227,7 +237,7 @@ class HAC(LayeredAlgorithm):
     ) -> None:
         for env, plan in enumerate(self.plans):
             over = bool(dones[env])
-            self.actions_of_episode[env].append(chosen[env])
+            plan.played.append(chosen[env])
             observation = infos[env]["terminal_observation"] if over else _one_of(new_obs, env)
             terminated = over and not infos[env].get("TimeLimit.truncated")
             self.hierarchy.end_actions(
@@ -235,12 +245,21 @@ class HAC(LayeredAlgorithm):
             )
             if over:
                 self.plans[env] = self.hierarchy.begin_episode()
-                self.actions_of_episode[env] = []
         self._last_obs = new_obs
 
     def dump_logs(self) -> None:
         """Log the last episodes, and the subgoals since the last time."""
-        log_rollouts(self, self.tally)
+        seconds = max((time.time_ns() - self.start_time) / 1e9, 1e-9)
+        steps = self.num_timesteps - self._num_timesteps_at_start
+        self.logger.record("time/fps", int(steps / seconds))
+        for name, key in (("ep_rew_mean", "r"), ("ep_len_mean", "l")):
+            values = [info[key] for info in self.ep_info_buffer or []]
+            self.logger.record(f"rollout/{name}", safe_mean(values))
+        if self.ep_success_buffer:
+            self.logger.record("rollout/success_rate", safe_mean(self.ep_success_buffer))
+        for key, value in means(self.tally, "subgoal_success").items():
+            self.logger.record(f"train/{key}", value)
+        self.logger.dump(self.num_timesteps)
 
     def evaluation_keys(self) -> list[str]:
         """List what ``evaluation_metrics`` tells of each layer that is given subgoals."""
@@ -313,6 +332,64 @@ class HAC(LayeredAlgorithm):
             [pursuit.goal for pursuit in plan.layers[1:] if pursuit.goal is not None]
             for plan in state or []
         ]
+
+    @property
+    def replay_buffer(self) -> Memory:
+        """Everything that is needed to go on, beside the model."""
+        stores = [layer.store for layer in self.layers]
+        return Memory(stores, self.plans, self._last_obs, self.tally)
+
+    def load_replay_buffer(
+        self, path: str | pathlib.Path | io.BufferedIOBase, truncate_last_traj: bool = True
+    ) -> None:
+        """
+        Load what the layers remember.
+
+        :param path: of the pickle file
+        :param truncate_last_traj: take running episodes for truncated; see ``resume_episodes``
+        :raises ValueError: if it is of another number of layers
+        """
+        memory = load_from_pkl(path)
+        self._check_number_of_layers(len(memory.stores))
+        for layer, store in zip(self.layers, memory.stores, strict=True):
+            layer.learner.replay_buffer.store = store
+        self.plans, self.tally = memory.plans, memory.tally
+        self._last_obs = memory.last_observation
+        if truncate_last_traj:
+            for env in range(self.n_envs):
+                self._forget_episode(env)
+
+    def resume_episodes(self) -> bool:
+        """
+        Play the running episodes again.
+
+        The environments must be about to start the very episodes that were running.
+
+        :return: whether all of them came back to where they were; one that did not is taken for
+            truncated, and a new episode starts
+        """
+        assert self.env is not None
+        before: Any = self._last_obs
+
+        def came_back(env: int, observation: Any) -> bool:
+            return all(np.array_equal(observation[key], before[key][env]) for key in before)
+
+        actions = [
+            [unscaled(self.action_space, action) for action in plan.played] for plan in self.plans
+        ]
+        self._last_obs, lost = replay_episodes(self.env, actions, came_back)
+        for env in lost:
+            self._forget_episode(env)
+        return not lost
+
+    def _forget_episode(self, env: int) -> None:
+        self.plans[env] = Plan.empty(len(self.layers))
+        for layer in self.layers:
+            layer.store.end_episode(env)
+
+    def _excluded_save_params(self) -> list[str]:
+        """Leave out what is made anew, or saved elsewhere."""
+        return [*super()._excluded_save_params(), *_MADE_ANEW]
 
 
 def _one_of(observations: Any, index: int) -> dict[str, np.ndarray]:

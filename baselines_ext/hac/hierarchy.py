@@ -9,7 +9,7 @@ the environment.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,29 @@ from baselines_ext.hac.exploration import ExplorationGoals
 from baselines_ext.hac.goal_space import Observation
 from baselines_ext.hac.layer import Layer
 from baselines_ext.hac.proposal import PolicyProposal
-from baselines_ext.hac.relabelling import HindsightRelabelling
-from baselines_ext.hac.subgoal_testing import MISSED, PROPOSED, SubgoalTesting
+from baselines_ext.hac.transitions import (
+    MISSED,
+    PROPOSED,
+    HindsightRelabelling,
+    SubgoalTesting,
+)
 from baselines_ext.replay.fields import ACTION, REWARD, TERMINATED
+from baselines_ext.replay.store import ReplayStore
 
 Tally = defaultdict[str, list[bool]]
 """Outcomes of subgoals, by metric: ``layer_0/subgoal_success``, ``layer_0/test_success``."""
+
+
+def means(tally: Tally, name: str) -> dict[str, float]:
+    """
+    Average outcomes and forget them.
+
+    :param tally: of outcomes
+    :param name: end of their keys
+    :return: by key; nothing where there was no outcome
+    """
+    keys = [key for key, outcomes in tally.items() if key.endswith(name) and outcomes]
+    return {key: float(np.mean(tally.pop(key))) for key in keys}
 
 
 @dataclass
@@ -55,11 +72,13 @@ class Plan:
     :param layers: highest first
     :param first: where the episode goes before it pursues the environment's goal
     :param returns: go to another such place whenever the environment's goal is reached
+    :param played: scaled actions of the episode, for those who want to come back to where it is
     """
 
     layers: list[Pursuit]
     first: np.ndarray | None = None
     returns: bool = False
+    played: list[np.ndarray] = field(default_factory=list)
 
     @classmethod
     def empty(cls, n_layers: int) -> "Plan":
@@ -77,6 +96,23 @@ class Plan:
         :param observation: of the environment, with its goal
         """
         return observation["desired_goal"].ravel() if self.first is None else self.first
+
+
+@dataclass
+class Memory:
+    """
+    What an agent needs to go on, beside its model.
+
+    :param stores: of the layers, highest first
+    :param plans: of the running episodes, one per environment
+    :param last_observation: of all environments
+    :param tally: outcomes of subgoals that were not logged yet
+    """
+
+    stores: list[ReplayStore]
+    plans: list[Plan]
+    last_observation: Any
+    tally: Tally
 
 
 def highest_to_act(

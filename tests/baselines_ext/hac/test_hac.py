@@ -17,11 +17,10 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 import baselines_ext
 import envs  # noqa: F401
 from baselines_ext.hac.exploration import ExplorationGoals
+from baselines_ext.hac.goal_space import scaled, unscaled
 from baselines_ext.hac.hierarchy import Pursuit, highest_to_act
-from baselines_ext.hac.relabelling import HindsightRelabelling
-from baselines_ext.hac.scaling import scaled, unscaled
-from baselines_ext.hac.subgoal_testing import MISSED, PROPOSED, SubgoalTesting
-from baselines_ext.hac.time_scales import resolve_time_scales
+from baselines_ext.hac.layer import resolve_time_scales
+from baselines_ext.hac.transitions import MISSED, PROPOSED, HindsightRelabelling, SubgoalTesting
 
 KEYS = ("achieved_goal", "desired_goal", "observation")
 SMALL = {"net_arch": [16, 16]}
@@ -272,9 +271,9 @@ def test_learning_again_begins_new_episodes():
     model = agent()
     model.learn(7)
     model.learn(3)
-    assert len(model.actions_of_episode[0]) == 3
+    assert len(model.plans[0].played) == 3
     model.learn(4, reset_num_timesteps=False)
-    assert len(model.actions_of_episode[0]) == 7
+    assert len(model.plans[0].played) == 7
 
 
 def test_a_saved_agent_acts_the_same(tmp_path: Path):

@@ -13,8 +13,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 import baselines_ext
 from baselines_ext.hac.exploration import ExplorationGoals
-from baselines_ext.hac.goal_space import find_subgoals
-from baselines_ext.hac.scaling import scaled, unscaled
+from baselines_ext.hac.goal_space import find_subgoals, scaled, unscaled
 from baselines_ext.replay.fields import ACTION, TERMINATED
 from interface.errors import UserError
 from tests.baselines_ext.hac.test_hac import LEARNER, SMALL, agent, largest_difference, venv

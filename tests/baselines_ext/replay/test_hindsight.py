@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import baselines_ext
-from baselines_ext.hac.relabelling import HindsightRelabelling
+from baselines_ext.hac.transitions import HindsightRelabelling
 from baselines_ext.replay.hindsight import (
     GoalSelectionStrategy,
     Hindsight,

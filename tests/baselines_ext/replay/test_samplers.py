@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 import baselines_ext
 from baselines_ext.hac.goal_space import GoalSpace
-from baselines_ext.hac.sampler import HacSampler
+from baselines_ext.hac.transitions import HacSampler
 from baselines_ext.replay.fields import ACTION, REWARD, TERMINATED, Field
 from baselines_ext.replay.samplers import Batch, Sampler
 from baselines_ext.replay.store import ReplayStore
