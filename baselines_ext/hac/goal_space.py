@@ -136,30 +136,31 @@ def goals_of(env: VecEnv, compute_reward: RewardFunction) -> GoalSpace:
             f"achieved goals must have the shape of desired ones, got {there.shape} and "
             f"{space.shape}"
         )
-    box = _as_box(space)
     whole = not any(np.issubdtype(each.dtype, np.floating) for each in (space, there))
+    batch_shape = (-1, *(space.shape or ()))
     best: Any = None
-
-    def given(goals: np.ndarray) -> np.ndarray:
-        goals = goals.reshape(-1, *(space.shape or ()))
-        return np.rint(goals).astype(space.dtype) if whole else goals
 
     def reached(achieved: np.ndarray, desired: np.ndarray) -> Any:
         nonlocal best
-        goals = given(desired)
+        pairs = achieved.reshape(batch_shape), desired.reshape(batch_shape)
+        if whole:
+            pairs = tuple(np.rint(each).astype(space.dtype) for each in pairs)
         if best is None:
-            best = compute_reward(goals[:1], goals[:1])
-        rewards = compute_reward(given(achieved), goals)
-        return (rewards >= best).reshape(desired.shape[:-1])
+            best = compute_reward(pairs[1][:1], pairs[1][:1])
+        return (compute_reward(*pairs) >= best).reshape(desired.shape[:-1])
 
-    return GoalSpace(
-        box, lambda observation: _numbers(observation["achieved_goal"]), reached, whole=whole
-    )
+    return GoalSpace(_as_box(space), vector_of, reached, whole=whole)
 
 
-def _numbers(values: np.ndarray) -> np.ndarray:
-    """Make a vector whose differences are right, which those of bytes are not."""
-    flat = np.ravel(values)
+def vector_of(observation: Observation, key: str = "achieved_goal") -> np.ndarray:
+    """
+    Read a vector whose differences are right, which those of bytes are not.
+
+    :param observation: of the environment
+    :param key: of what is read
+    :return: (G,) floats
+    """
+    flat = np.ravel(observation[key])
     return flat if np.issubdtype(flat.dtype, np.floating) else flat.astype(np.float32)
 
 
@@ -292,7 +293,7 @@ def _check_same_goals(env: VecEnv, copy: gym.Env) -> None:
 
 
 def _goals_of(observation: Observation) -> list[np.ndarray]:
-    return [_numbers(observation[key]).copy() for key in ("achieved_goal", "desired_goal")]
+    return [vector_of(observation, key).copy() for key in ("achieved_goal", "desired_goal")]
 
 
 def observed_goals(
@@ -328,6 +329,6 @@ def observed_goals(
     box = spaces.Box(np.array(low, np.float32), np.array(high, np.float32))
     return GoalSpace(
         box,
-        lambda observation: _numbers(observation["observation"])[taken],
+        lambda observation: vector_of(observation, "observation")[taken],
         lambda achieved, desired: (np.abs(achieved - desired) <= near).all(axis=-1),
     )

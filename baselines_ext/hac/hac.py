@@ -209,7 +209,9 @@ class HAC(CompositeAlgorithm):
             go_on = self._step_environments(callback, log_interval)
             if go_on:
                 callback.on_rollout_end()
-                self._train()
+                self._n_due += self.n_envs
+                if not self.overlap:
+                    self._update_in_flight()
         callback.on_training_end()  # a checkpoint made there goes on with the steps in flight
         self._update_in_flight()
         return self
@@ -220,11 +222,9 @@ class HAC(CompositeAlgorithm):
         random = self.num_timesteps < self.layers[-1].learner.learning_starts
         chosen = []
         for env, plan in enumerate(self.plans):
-            observation = _one_of(self._last_obs, env)
-            action = self.hierarchy.act(
-                plan, observation, explore=True, test=not random, random=random
-            )
-            chosen.append(action)
+            if plan.here is None:
+                plan.here = self.hierarchy.see(_one_of(self._last_obs, env))
+            chosen.append(self.hierarchy.act(plan, explore=True, test=not random, random=random))
         return unscaled(self.action_space, np.stack(chosen)), chosen
 
     def _remember(
@@ -276,12 +276,6 @@ class HAC(CompositeAlgorithm):
         found = means(self._test_tally, "subgoal_success") | means(self.tally, "test_success")
         return {f"eval/{key}": value for key, value in found.items()}
 
-    def _train(self) -> None:
-        """Make gradient steps, now or while the next environment step runs."""
-        self._n_due += self.n_envs
-        if not self.overlap:
-            self._update_in_flight()
-
     def _update_in_flight(self) -> None:
         if self._n_due == 0:
             return
@@ -306,16 +300,17 @@ class HAC(CompositeAlgorithm):
         :return: actions in the environment's range, and the plans, one per observation
         """
         is_batch = not is_single(self.observation_space, observation)
-        # copied: plans remember it, and whoever asks may write into theirs
-        batch = {key: np.array(seen if is_batch else [seen]) for key, seen in observation.items()}
+        batch = {key: np.asarray(seen if is_batch else [seen]) for key, seen in observation.items()}
         plans, actions = [], []
         for index in range(len(batch["observation"])):
             seen = _one_of(batch, index)
             begins = state is None or (episode_start is not None and episode_start[index])
             plan = Plan.empty(len(self.layers)) if begins else state[index].copy()
-            if not begins:
+            if begins:
+                plan.here = self.hierarchy.see(seen)
+            else:
                 self.hierarchy.end_actions(plan, seen, over=False, tally=self._test_tally)
-            actions.append(self.hierarchy.act(plan, seen, explore=not deterministic))
+            actions.append(self.hierarchy.act(plan, explore=not deterministic))
             plans.append(plan)
         chosen = unscaled(self.action_space, np.stack(actions))
         return (chosen if is_batch else chosen[0]), plans
@@ -393,5 +388,5 @@ class HAC(CompositeAlgorithm):
 
 
 def _one_of(observations: Any, index: int) -> dict[str, np.ndarray]:
-    """Take one observation out of a batch."""
-    return {key: values[index] for key, values in observations.items()}
+    """Copy one observation of a batch: plans remember it, and others may write into theirs."""
+    return {key: values[index].copy() for key, values in observations.items()}

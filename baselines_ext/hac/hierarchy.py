@@ -10,12 +10,12 @@ the environment.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from baselines_ext.hac.exploration import ExplorationGoals
-from baselines_ext.hac.goal_space import Observation
+from baselines_ext.hac.goal_space import GoalSpace, Observation
 from baselines_ext.hac.layer import Layer
 from baselines_ext.hac.proposal import PolicyProposal
 from baselines_ext.hac.transitions import (
@@ -43,6 +43,31 @@ def means(tally: Tally, name: str) -> dict[str, float]:
     return {key: float(np.mean(tally.pop(key))) for key in keys}
 
 
+class Seen(NamedTuple):
+    """
+    What the environment showed.
+
+    :param observation: of the environment
+    :param achieved: the goal of each layer that it achieves, by index
+    """
+
+    observation: Observation
+    achieved: Mapping[int, np.ndarray]
+
+    def pursuing(self, index: int, goal: np.ndarray) -> dict[str, np.ndarray]:
+        """
+        See it as a layer does.
+
+        :param index: of the layer
+        :param goal: of the layer
+        """
+        return {
+            **self.observation,
+            "achieved_goal": self.achieved[index],
+            "desired_goal": goal,
+        }
+
+
 @dataclass
 class Pursuit:
     """
@@ -57,7 +82,7 @@ class Pursuit:
     """
 
     goal: np.ndarray | None = None
-    start: Observation | None = None
+    start: Seen | None = None
     action: np.ndarray | None = None
     n_actions: int = 0
     inside_test: bool = False
@@ -70,12 +95,14 @@ class Plan:
     What the layers are up to in one environment.
 
     :param layers: highest first
+    :param here: what the environment showed last; None before the first observation
     :param first: where the episode goes before it pursues the environment's goal
     :param returns: go to another such place whenever the environment's goal is reached
     :param played: scaled actions of the episode, for those who want to come back to where it is
     """
 
     layers: list[Pursuit]
+    here: Seen | None = None
     first: np.ndarray | None = None
     returns: bool = False
     played: list[np.ndarray] = field(default_factory=list)
@@ -89,13 +116,10 @@ class Plan:
         """Copy what changes as an episode goes on."""
         return replace(self, layers=[replace(pursuit) for pursuit in self.layers])
 
-    def highest_goal(self, observation: Observation) -> np.ndarray:
-        """
-        Say what the highest layer pursues.
-
-        :param observation: of the environment, with its goal
-        """
-        return observation["desired_goal"].ravel() if self.first is None else self.first
+    def highest_goal(self) -> np.ndarray:
+        """Say what the highest layer pursues from here."""
+        assert self.here is not None
+        return self.here.observation["desired_goal"].ravel() if self.first is None else self.first
 
 
 @dataclass
@@ -138,6 +162,14 @@ def highest_to_act(
     return layer
 
 
+def _alike(goals: Sequence[GoalSpace]) -> list[list[int]]:
+    """Group layers whose goals are achieved and reached in the same way."""
+    groups: dict[Any, list[int]] = {}
+    for index, each in enumerate(goals):
+        groups.setdefault((id(each.achieved), id(each.reached)), []).append(index)
+    return list(groups.values())
+
+
 class Hierarchy:
     """
     Layers that give each other goals.
@@ -161,6 +193,7 @@ class Hierarchy:
     ) -> None:
         self.layers = layers
         self.time_scales = [layer.time_scale for layer in layers]
+        self._alike = _alike([layer.goals for layer in layers])
         self.proposal = proposal
         self.relabelling = relabelling
         self.testing = testing
@@ -174,26 +207,44 @@ class Hierarchy:
         plan.returns = plan.first is not None and self.exploration.again
         return plan
 
+    def see(self, observation: Observation) -> Seen:
+        """
+        Find the goals that an observation achieves: one for all layers whose goals are alike.
+
+        :param observation: of the environment; remembered, not copied
+        """
+        achieved = {}
+        for layers in self._alike:
+            goal = self.layers[layers[0]].goals.achieved(observation)
+            achieved.update(dict.fromkeys(layers, goal))
+        return Seen(observation, achieved)
+
+    def _reached(self, plan: Plan, seen: Seen) -> list[bool]:
+        """Tell whose goals are reached; those that are alike are asked for together."""
+        reached = [False] * len(self.layers)
+        for layers in self._alike:
+            goals = np.stack([plan.layers[index].goal for index in layers])  # type: ignore[misc]
+            achieved = np.broadcast_to(seen.achieved[layers[0]], goals.shape)
+            found = self.layers[layers[0]].goals.reached(achieved, goals)
+            for index, is_reached in zip(layers, found, strict=True):
+                reached[index] = bool(is_reached)
+        return reached
+
     def act(
-        self,
-        plan: Plan,
-        observation: Observation,
-        *,
-        explore: bool,
-        test: bool = False,
-        random: bool = False,
+        self, plan: Plan, *, explore: bool, test: bool = False, random: bool = False
     ) -> np.ndarray:
         """
         Let every layer choose whose action has ended, from the highest one down.
 
-        :param plan: is completed
-        :param observation: of the environment
+        :param plan: with what was seen last; is completed
         :param explore: with noise
         :param test: start subgoal tests; inside one, no layer explores
         :param random: uniformly at random
         :return: the lowest layer's action, in [-1, 1]
         """
-        plan.layers[0].goal = plan.highest_goal(observation)  # line "g <- G_{k-1}"
+        here = plan.here
+        assert here is not None
+        plan.layers[0].goal = plan.highest_goal()  # line "g <- G_{k-1}"
         for index, layer in enumerate(self.layers):
             pursuit = plan.layers[index]
             if pursuit.action is not None:
@@ -202,17 +253,17 @@ class Hierarchy:
             # line "a_i <- pi_i(s_i, g_i) + noise (if not subgoal testing)"
             action = self.proposal.propose(
                 layer.learner,
-                layer.observe(observation, pursuit.goal),
+                here.pursuing(index, pursuit.goal),
                 explore=explore and not pursuit.inside_test,
                 random=random,
             )
-            pursuit.start, pursuit.action = observation, action
+            pursuit.start, pursuit.action = here, action
             if index + 1 < len(self.layers):
                 # line "Determine whether to test subgoal a_i"
                 pursuit.is_test = not pursuit.inside_test and test and self.testing.starts(self.rng)
                 # line "train-level(i - 1, s_i, a_i)"
                 goals = self.layers[index + 1].goals
-                subgoal = goals.to_goal(action, goals.achieved(observation))
+                subgoal = goals.to_goal(action, here.achieved[index + 1])
                 inside_test = pursuit.inside_test or pursuit.is_test
                 plan.layers[index + 1] = Pursuit(subgoal, inside_test=inside_test)
         assert action is not None
@@ -238,11 +289,8 @@ class Hierarchy:
         :param terminated: whether the environment says that nothing comes after it
         :param env: number of the environment in the replay stores; None: remember nothing
         """
-        reached = [
-            bool(layer.goals.reached(layer.goals.achieved(observation), pursuit.goal))
-            for layer, pursuit in zip(self.layers, plan.layers, strict=True)
-            if pursuit.goal is not None
-        ]
+        seen = plan.here = self.see(observation)
+        reached = self._reached(plan, seen)
         highest = highest_to_act(reached, plan.layers, self.time_scales, over=over)
         if reached[0]:
             to_the_edge = plan.returns and plan.first is None
@@ -251,63 +299,50 @@ class Hierarchy:
             pursuit = plan.layers[index]
             pursuit.n_actions += 1
             if index + 1 < len(self.layers):
-                self._count(index, pursuit, reached[index + 1], tally)
+                tally[f"layer_{index}/subgoal_success"].append(reached[index + 1])
+                if pursuit.is_test:
+                    tally[f"layer_{index}/test_success"].append(reached[index + 1])
             if env is not None:
-                done = index > highest or (index == 0 and over)
                 transition = {
                     REWARD: float(reached[index]) - 1,
                     TERMINATED: float(terminated),  # whether its goal ends it, a sample finds out
-                    **self._action(plan, index, observation, reached),
+                    ACTION: pursuit.action,
                 }
-                self._remember(env, plan, index, observation, transition, done=done)
+                if index + 1 < len(self.layers):
+                    transition |= self._in_hindsight(plan, index, seen, reached=reached[index + 1])
+                done = index > highest or (index == 0 and over)
+                self._remember(env, plan, index, transition, done=done)
             pursuit.action = None
 
-    @staticmethod
-    def _count(index: int, pursuit: Pursuit, reached: bool, tally: Tally) -> None:
-        tally[f"layer_{index}/subgoal_success"].append(reached)
-        if pursuit.is_test:
-            tally[f"layer_{index}/test_success"].append(reached)
-
     def _remember(
-        self,
-        env: int,
-        plan: Plan,
-        index: int,
-        observation: Observation,
-        transition: Mapping[str, Any],
-        *,
-        done: bool,
+        self, env: int, plan: Plan, index: int, transition: Mapping[str, Any], *, done: bool
     ) -> None:
         """Store a transition, "[s_i, a_i, s'_i, r in {-1, 0}, g_i]"; HER draws when it samples."""
-        layer, pursuit = self.layers[index], plan.layers[index]
+        store, pursuit = self.layers[index].store, plan.layers[index]
         assert pursuit.goal is not None
         assert pursuit.start is not None
-        if not layer.store.in_episode(env):
-            layer.store.begin(env, layer.observe(pursuit.start, pursuit.goal))
-        next_goal = plan.highest_goal(observation) if index == 0 else pursuit.goal
-        layer.store.append(env, transition, layer.observe(observation, next_goal), over=done)
+        assert plan.here is not None
+        if not store.in_episode(env):
+            store.begin(env, pursuit.start.pursuing(index, pursuit.goal))
+        next_goal = plan.highest_goal() if index == 0 else pursuit.goal
+        store.append(env, transition, plan.here.pursuing(index, next_goal), over=done)
 
-    def _action(
-        self, plan: Plan, index: int, observation: Observation, reached: Sequence[bool]
-    ) -> dict[str, Any]:
-        """Say which action a transition shows in hindsight, and whether its test was missed."""
-        pursuit = plan.layers[index]
+    def _in_hindsight(self, plan: Plan, index: int, seen: Seen, *, reached: bool) -> dict[str, Any]:
+        """Say which action an upper layer's transition shows, and whether its test was missed."""
+        pursuit, below = plan.layers[index], self.layers[index + 1]
         assert pursuit.action is not None
         assert pursuit.start is not None
-        if index + 1 == len(self.layers):
-            return {ACTION: pursuit.action}
-        below, is_reached = self.layers[index + 1], reached[index + 1]
         # line "if a_i was tested then [s_i, a_i, s'_i, Penalty, g_i, gamma = 0]", see the sampler
         missed = pursuit.is_test and self.testing.missed(
-            reached=is_reached,
+            reached=reached,
             n_actions=plan.layers[index + 1].n_actions,
             time_scale=below.time_scale,
         )
         # line "if i > 0 and a_i missed then a_i <- s'_i"
-        here, there = below.goals.achieved(pursuit.start), below.goals.achieved(observation)
+        here, there = pursuit.start.achieved[index + 1], seen.achieved[index + 1]
         achieved = below.goals.to_action(there, here)
         return {
-            ACTION: self.relabelling.action(pursuit.action, achieved, reached=is_reached),
+            ACTION: self.relabelling.action(pursuit.action, achieved, reached=reached),
             PROPOSED: pursuit.action,
             MISSED: float(missed),
         }

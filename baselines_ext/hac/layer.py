@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from baselines_ext.hac.goal_space import GoalSpace, Observation, SubgoalSpace
+from baselines_ext.hac.goal_space import GoalSpace, SubgoalSpace
 from baselines_ext.hac.transitions import HacSampler, HindsightRelabelling, SubgoalTesting
 from baselines_ext.learners.actor_critic import LeanActorCritic
 from baselines_ext.replay.samplers import refuse_another_sampler
@@ -53,24 +52,11 @@ class Layer:
         """
         learner = self.learner
         every = learner.train_freq.frequency * n_envs  # type: ignore[union-attr]
-        started = num_timesteps > learner.learning_starts and self.store.n_transitions > 0
-        if started and num_timesteps % every == 0:
+        due = num_timesteps % every == 0 and num_timesteps > learner.learning_starts
+        if due and self.store.n_transitions > 0:
             learner._current_progress_remaining = progress_remaining
             n_steps = learner.gradient_steps if learner.gradient_steps > 0 else every
             learner.update(n_steps, learner.batch_size)
-
-    def observe(self, observation: Observation, goal: np.ndarray) -> dict[str, np.ndarray]:
-        """
-        See an observation of the environment with the layer's own goal.
-
-        :param observation: of the environment
-        :param goal: of the layer
-        """
-        return {
-            **observation,
-            "achieved_goal": self.goals.achieved(observation),
-            "desired_goal": goal,
-        }
 
 
 class LayerEnv(gym.Env):

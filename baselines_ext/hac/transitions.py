@@ -11,7 +11,7 @@ import numpy as np
 
 from baselines_ext.hac.goal_space import GoalSpace
 from baselines_ext.replay.fields import Field
-from baselines_ext.replay.hindsight import HindsightGoals, end_at_goals, relabel
+from baselines_ext.replay.hindsight import HindsightGoals, relabel
 from baselines_ext.replay.samplers import Batch, RewardFunction, Sampler, transitions
 from baselines_ext.replay.store import ReplayStore
 
@@ -151,7 +151,7 @@ class HacSampler(Sampler):
         goal = store.columns["desired_goal"]  # the next action may pursue another one
         batch.next_observations[:, goal] = batch.observations[:, goal]
         batch = relabel(store, batch, goals, reward)
-        end_at_goals(store, batch, reward)
+        batch.discounts[batch.rewards == 0] = 0  # a goal ends the layer's episode
         if self.testing is not None:
             share = (1 - self.relabelling.share) / (2 - self.relabelling.share)
             batch = self.testing.penalties(store, batch, self.penalty, share, rng)

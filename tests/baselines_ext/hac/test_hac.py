@@ -197,6 +197,29 @@ def test_inside_a_subgoal_test_nobody_explores_and_nobody_tests():
             assert explore is not inside
 
 
+def test_layers_with_the_same_goals_are_asked_for_together():
+    model = agent(layer_classes=["sac"] * 3, time_scales=[-1, 3, 2])
+    asked = []
+
+    def reached(achieved, desired, before=model.goals.reached):
+        asked.append(desired.shape)
+        return before(achieved, desired)
+
+    model.goals.reached = reached
+    model.learn(20)
+    assert asked == [(3, 2)] * 20
+
+
+def test_plans_hold_what_nobody_else_writes_into():
+    model = agent(n_envs=2)
+    model.learn(10)
+    assert isinstance(model._last_obs, dict)
+    for plan in model.plans:
+        assert plan.here is not None
+        for key, value in plan.here.observation.items():
+            assert not np.shares_memory(value, model._last_obs[key])
+
+
 def largest_difference(one: dict[str, Any], other: dict[str, Any]) -> float:
     return max(float((one[name] - other[name]).abs().max()) for name in one)
 

@@ -124,9 +124,10 @@ def test_after_the_edge_an_episode_pursues_its_own_goal():
     observation["desired_goal"] = np.full(2, 0.5, np.float32)
     there = observation | {"achieved_goal": np.zeros(2, np.float32)}
     plan = model.hierarchy.begin_episode()
+    plan.here = model.hierarchy.see(observation)
     pursued = []
     for seen in (observation, there, observation):
-        model.hierarchy.act(plan, seen, explore=True)
+        model.hierarchy.act(plan, explore=True)
         assert plan.layers[0].goal is not None
         pursued.append(plan.layers[0].goal[0])
         model.hierarchy.end_actions(plan, seen, over=False, tally=model.tally, env=0)
@@ -152,10 +153,11 @@ def test_an_exploring_episode_may_go_to_the_edge_again_after_its_goal(again):
     observation = {key: np.full(2, 0.5, np.float32) for key in ("observation", "desired_goal")}
     plan = model.hierarchy.begin_episode()
     pursued = []
+    plan.here = model.hierarchy.see(observation | {"achieved_goal": observation["desired_goal"]})
     for place in (0.9, 0.0, 0.5, 0.0, 0.5):
-        pursued.append(plan.highest_goal(observation)[0])
+        pursued.append(plan.highest_goal()[0])
         seen = observation | {"achieved_goal": np.full(2, place, np.float32)}
-        model.hierarchy.act(plan, seen, explore=True)
+        model.hierarchy.act(plan, explore=True)
         model.hierarchy.end_actions(plan, seen, over=False, tally=model.tally, env=0)
     assert pursued == ([0.0, 0.0, 0.5, 0.0, 0.5] if again else [0.0, 0.0, 0.5, 0.5, 0.5])
 
