@@ -34,7 +34,7 @@ from baselines_ext.replay.reward import batched, check_sparse, reward_function
 from baselines_ext.rollout.resume import replay_episodes
 from interface.needs import needs
 
-_MADE_ANEW = ("layers", "hierarchy", "rng", "goals", "plans", "tally", "overlap")
+_MADE_ANEW = ("layers", "hierarchy", "rng", "goals", "plans", "tally")
 
 
 @needs(action_spaces=(spaces.Box,), goals=True, rewards_goals=True)
@@ -119,7 +119,12 @@ class HAC(CompositeAlgorithm):
         spec = self.env.get_attr("spec")[0]  # None: not made by Gymnasium
         steps = None if spec is None else spec.max_episode_steps
         time_scales = resolve_time_scales(self.time_scales, len(self.layer_classes), steps)
-        shared = {"policy_kwargs": self.policy_kwargs or {}, "device": self.device}
+        shared = {
+            "policy_kwargs": self.policy_kwargs or {},
+            "device": self.device,
+            "update": self.update_mode,
+        }
+        learners = choose_learners(self.learners, self.layer_classes, self.layer_arguments, shared)
         compute_reward = reward_function(self.env)
         self.goals = goals_of(self.env, compute_reward)
         check_sparse("HAC", self.env, compute_reward)
@@ -128,12 +133,7 @@ class HAC(CompositeAlgorithm):
             self.goals,
             self.subgoal_space,
             time_scales,
-            choose_learners(
-                self.learners,
-                self.layer_classes,
-                self.layer_arguments,
-                {**shared, "update": self.update_mode},
-            ),
+            learners,
             self.relabelling,
             self.subgoal_testing,
             self.seed,
@@ -384,7 +384,7 @@ class HAC(CompositeAlgorithm):
 
     def _excluded_save_params(self) -> list[str]:
         """Leave out what is made anew, or saved elsewhere."""
-        return [*super()._excluded_save_params(), *_MADE_ANEW]
+        return [*super()._excluded_save_params(), *_MADE_ANEW, "overlap"]
 
 
 def _one_of(observations: Any, index: int) -> dict[str, np.ndarray]:
