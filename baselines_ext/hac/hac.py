@@ -353,6 +353,7 @@ class HAC(CompositeAlgorithm):
         if truncate_last_traj:
             for env in range(self.n_envs):
                 self._forget_episode(env)
+            self._last_obs = None  # environments begin anew
 
     def resume_episodes(self) -> bool:
         """
@@ -367,7 +368,9 @@ class HAC(CompositeAlgorithm):
         before: Any = self._last_obs
 
         def came_back(env: int, observation: Any) -> bool:
-            return all(np.array_equal(observation[key], before[key][env]) for key in before)
+            return before is None or all(
+                np.array_equal(observation[key], before[key][env]) for key in before
+            )
 
         actions = [
             [unscaled(self.action_space, action) for action in plan.played] for plan in self.plans

@@ -311,6 +311,21 @@ def test_a_saved_agent_acts_the_same(tmp_path: Path):
     assert loaded.num_timesteps == 300
 
 
+def test_what_was_remembered_goes_into_an_agent_whose_environments_begin_anew(tmp_path: Path):
+    model = agent(n_envs=2)
+    model.learn(206)  # in mid-episode
+    path = tmp_path / "buffer.pkl"
+    path.write_bytes(pickle.dumps(model.replay_buffer))
+    other = agent(n_envs=2)
+    other.load_replay_buffer(path)
+    assert other.resume_episodes()  # there are none
+    other.load_replay_buffer(path)
+    n_before = other.layers[1].store.n_transitions
+    other.learn(10, reset_num_timesteps=False)
+    assert other.layers[1].store.n_transitions == n_before + 10
+    assert [len(plan.played) for plan in other.plans] == [5, 5]
+
+
 def test_files_of_another_number_of_layers_are_refused(tmp_path: Path):
     three = agent(layer_classes=["sac"] * 3, time_scales=[-1, 2, 2])
     with pytest.raises(ValueError, match="it has 3 layers, this agent has 2"):
