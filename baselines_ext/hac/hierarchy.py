@@ -1,7 +1,7 @@
 """
 How layers work together: who acts, whose goal is over, and what each layer remembers of it.
 
-This is algorithm 1 of the paper (https://arxiv.org/abs/1712.00948), whose lines are quoted where
+This is algorithm 1 of the paper (https://arxiv.org/abs/1712.00948), whose steps are named where
 they happen. Its ``train-level`` calls itself from the highest level, k - 1, down to 0, and waits;
 here layers are numbered from the highest, 0, down, and each has a ``Pursuit`` between two steps of
 the environment.
@@ -146,8 +146,8 @@ def highest_to_act(
     Find the highest layer whose action has ended with a step of the environment.
 
     A layer is done with its goal, and hands back to the one above, when this goal or a higher
-    one is reached, when it has used all its actions, or when the episode is over: "for H attempts
-    or until g_n, i <= n < k achieved". The highest layer goes on until the episode is over.
+    one is reached, when it has used all its actions, or when the episode is over (the
+    end of the loop over H actions in algorithm 1). The highest layer goes on until the episode is over.
 
     :param reached: whether each layer's goal is reached now, highest first
     :param pursuits: of the layers, the action that may end now not yet counted
@@ -244,13 +244,15 @@ class Hierarchy:
         """
         here = plan.here
         assert here is not None
-        plan.layers[0].goal = plan.highest_goal()  # line "g <- G_{k-1}"
+        plan.layers[
+            0
+        ].goal = plan.highest_goal()  # algorithm 1: the highest level gets the end goal
         for index, layer in enumerate(self.layers):
             pursuit = plan.layers[index]
             if pursuit.action is not None:
                 continue
             assert pursuit.goal is not None
-            # line "a_i <- pi_i(s_i, g_i) + noise (if not subgoal testing)"
+            # algorithm 1: the policy's action, with noise but in a test
             action = self.proposal.propose(
                 layer.learner,
                 here.pursuing(index, pursuit.goal),
@@ -259,9 +261,9 @@ class Hierarchy:
             )
             pursuit.start, pursuit.action = here, action
             if index + 1 < len(self.layers):
-                # line "Determine whether to test subgoal a_i"
+                # algorithm 1: is this subgoal tested?
                 pursuit.is_test = not pursuit.inside_test and test and self.testing.starts(self.rng)
-                # line "train-level(i - 1, s_i, a_i)"
+                # algorithm 1: the level below begins with it
                 goals = self.layers[index + 1].goals
                 subgoal = goals.to_goal(action, here.achieved[index + 1])
                 inside_test = pursuit.inside_test or pursuit.is_test
@@ -332,13 +334,13 @@ class Hierarchy:
         pursuit, below = plan.layers[index], self.layers[index + 1]
         assert pursuit.action is not None
         assert pursuit.start is not None
-        # line "if a_i was tested then [s_i, a_i, s'_i, Penalty, g_i, gamma = 0]", see the sampler
+        # algorithm 1: a missed test is a penalty without a future, see the sampler
         missed = pursuit.is_test and self.testing.missed(
             reached=reached,
             n_actions=plan.layers[index + 1].n_actions,
             time_scale=below.time_scale,
         )
-        # line "if i > 0 and a_i missed then a_i <- s'_i"
+        # algorithm 1: a missed subgoal is replaced by what was achieved
         here, there = pursuit.start.achieved[index + 1], seen.achieved[index + 1]
         achieved = below.goals.to_action(there, here)
         return {
