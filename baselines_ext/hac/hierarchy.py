@@ -147,7 +147,7 @@ def highest_to_act(
 
     A layer is done with its goal, and hands back to the one above, when this goal or a higher
     one is reached, when it has used all its actions, or when the episode is over (the
-    end of the loop over H actions in algorithm 1). The highest layer goes on until the episode is over.
+    end of the loop over H actions in algorithm 1). The highest layer goes on until then.
 
     :param reached: whether each layer's goal is reached now, highest first
     :param pursuits: of the layers, the action that may end now not yet counted
@@ -246,7 +246,7 @@ class Hierarchy:
         assert here is not None
         plan.layers[
             0
-        ].goal = plan.highest_goal()  # algorithm 1: the highest level gets the end goal
+        ].goal = plan.highest_goal()  # algorithm 1: the end goal
         for index, layer in enumerate(self.layers):
             pursuit = plan.layers[index]
             if pursuit.action is not None:
