@@ -244,9 +244,7 @@ class Hierarchy:
         """
         here = plan.here
         assert here is not None
-        plan.layers[
-            0
-        ].goal = plan.highest_goal()  # algorithm 1: the end goal
+        plan.layers[0].goal = plan.highest_goal()  # algorithm 1: the end goal
         for index, layer in enumerate(self.layers):
             pursuit = plan.layers[index]
             if pursuit.action is not None:
