@@ -91,8 +91,8 @@ def test_a_saved_agent_keeps_its_schedule(tmp_path: Path):
     ("overrides", "sentence"),
     [
         (
-            {"learning_rate_schedule": "linaer"},
-            "'linaer'; did you mean linear",
+            {"learning_rate_schedule": "liner"},
+            "'liner'; did you mean linear",
         ),
         (
             {"learning_rate_schedule": "linear", "learning_rate": LinearSchedule(1e-3, 0, 1)},
