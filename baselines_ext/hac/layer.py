@@ -210,9 +210,8 @@ def as_plain_partial(value: Any) -> Any:
 
 def _check(learner: Any, index: int) -> None:
     if not isinstance(learner, LeanActorCritic):
-        raise ValueError(
-            f"layer {index} must be a LeanActorCritic such as sac, td3 or ddpg, got {type(learner).__name__}"
-        )
+        name = type(learner).__name__
+        raise ValueError(f"layer {index} must be sac, td3, ddpg or one like them, got {name}")
     assert isinstance(learner.train_freq, TrainFreq)
     if learner.train_freq.unit is not TrainFrequencyUnit.STEP:
         raise ValueError(f"layer {index}: train_freq must count steps, got {learner.train_freq}")
