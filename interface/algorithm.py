@@ -9,7 +9,8 @@ from typing import Any, Self
 from interface.errors import UserError, unknown_name
 from interface.instantiation import target_of
 from interface.needs import Needs, needs_of
-from interface.parameters import checked_arguments, takes
+from interface.parameters import checked_arguments
+from interface.signatures import takes
 
 
 @dataclass(frozen=True)

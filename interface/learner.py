@@ -125,8 +125,17 @@ def progress_of(model: Any) -> int:
 
     :param model: the learner
     """
-    progress: int = getattr(model, _COUNTERS[unit_of(model)])
+    progress: int = getattr(model, counter_of(model))
     return progress
+
+
+def counter_of(model: Any) -> str:
+    """
+    Name the attribute that counts a learner's progress.
+
+    :param model: the learner
+    """
+    return _COUNTERS[unit_of(model)]
 
 
 def moment_of(model: Any) -> str:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, get_origin
 
 from interface.errors import UserError, unknown_name
 from interface.ranges import Range, at_least, between, more_than, range_of
+from interface.signatures import arguments_of
 
 RUNTIME_ARGUMENTS = frozenset(
     {
@@ -36,7 +37,6 @@ RUNTIME_ARGUMENTS = frozenset(
 )
 """Arguments that a run passes itself; everything else in a signature is a tunable."""
 
-_VARIADIC = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 _HYDRA_KEYS = frozenset({"_target_", "_partial_", "learners"})
 
 # of SB3's classes, by SB3's names; our own classes annotate their arguments
@@ -100,65 +100,6 @@ def tunables(target: Callable[..., Any]) -> dict[str, Parameter]:
         for name, parameter in arguments_of(target).items()
         if name not in RUNTIME_ARGUMENTS
     }
-
-
-def arguments_of(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """
-    Read the arguments of a class or function, those included that a class hands to its bases.
-
-    :param target: what a ``_target_`` names
-    :return: by name, in the order of the signatures
-    """
-    arguments: dict[str, inspect.Parameter] = {}
-    for parameters in _signatures(target):
-        for parameter in parameters:
-            if parameter.kind not in _VARIADIC and parameter.name != "self":
-                arguments.setdefault(parameter.name, parameter)
-    return arguments
-
-
-def takes(target: Callable[..., Any], name: str) -> bool:
-    """
-    Tell whether a class or function can be given an argument.
-
-    :param target: to call
-    :param name: of the argument
-    :return: also True where what the target hands on cannot be seen
-    """
-    parameters = _signatures(target)[-1]
-    is_open = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
-    return is_open or name in arguments_of(target)
-
-
-def accepted(target: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    Keep the arguments that a class or function can be given.
-
-    :param target: to call
-    :param arguments: on offer, by name
-    """
-    return {name: value for name, value in arguments.items() if takes(target, name)}
-
-
-def _signatures(target: Callable[..., Any]) -> list[list[inspect.Parameter]]:
-    """List the parameters of a function; of a class, those of each base that it hands them to."""
-    functions: list[Callable[..., Any]] = (
-        [vars(base)["__init__"] for base in inspect.getmro(target) if _constructs(base)]
-        if isinstance(target, type)
-        else [target]
-    )
-    signatures = []
-    for function in functions:
-        signatures.append(list(inspect.signature(function).parameters.values()))
-        if all(one.kind is not inspect.Parameter.VAR_KEYWORD for one in signatures[-1]):
-            break
-    return signatures or [[]]
-
-
-def _constructs(base: type) -> bool:
-    """Tell whether a class has a constructor of its own; those of protocols take anything."""
-    is_protocol = getattr(base, "_is_protocol", False)
-    return "__init__" in vars(base) and base is not object and not is_protocol
 
 
 def _type_text(annotation: Any) -> str:

@@ -18,7 +18,7 @@ from baselines_ext.learners.actor_critic import LeanActorCritic
 from baselines_ext.replay.samplers import refuse_another_sampler
 from baselines_ext.replay.store import ReplayStore
 from interface.errors import unknown_name
-from interface.parameters import arguments_of
+from interface.signatures import arguments_of
 
 LearnerMaker = Callable[..., LeanActorCritic]
 

@@ -10,7 +10,7 @@ from interface.algorithm import AlgorithmSpec
 from interface.errors import UserError
 from interface.instantiation import instantiate
 from interface.learner import Learner, check_learner
-from interface.parameters import accepted
+from interface.signatures import accepted
 
 
 def make_model(cfg: DictConfig, spec: AlgorithmSpec, venv: VecEnv | None) -> Learner:

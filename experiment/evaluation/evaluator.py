@@ -5,7 +5,8 @@ from omegaconf import DictConfig
 from experiment.evaluation.evaluation import EvaluationEnv
 from interface.instantiation import instantiate, target_of
 from interface.learner import Evaluator
-from interface.parameters import accepted, checked_arguments
+from interface.parameters import checked_arguments
+from interface.signatures import accepted
 
 
 def check_evaluator(cfg: DictConfig) -> None:

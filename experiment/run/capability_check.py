@@ -22,8 +22,8 @@ from interface.errors import UserError, told
 from interface.instantiation import target_of
 from interface.metrics import SUCCESS_KEYS
 from interface.needs import misfit, unreadable
-from interface.parameters import takes
 from interface.resolvers import REPOSITORY
+from interface.signatures import takes
 
 log = logging.getLogger(__name__)
 

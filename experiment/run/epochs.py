@@ -27,7 +27,7 @@ from experiment.run_folder.metric_history import MetricHistory
 from experiment.run_folder.run_directory import BEST, EVALUATIONS, FILMS
 from experiment.tracking import Tracker
 from interface.abilities import Acts
-from interface.learner import Evaluator, Learner, progress_of, unit_of
+from interface.learner import Evaluator, Learner, counter_of, progress_of, unit_of
 from interface.metrics import EVAL_RETURN, EVAL_SUCCESS_RATE
 from interface.objective import Budget, Criterion, criteria
 from interface.result import Status
@@ -201,6 +201,7 @@ class EpochCallback(BaseCallback):
     ) -> None:
         super().__init__()
         self._learner = model
+        self._counter = counter_of(model)  # read at every step, so without calls of ours
         self._n_steps = n_steps
         self._end_epoch = end_epoch
         self._interrupts = interrupts
@@ -213,7 +214,7 @@ class EpochCallback(BaseCallback):
         """End the epoch if it is due; hear signals."""
         check_losses(self._learner)
         self._end_due_epoch()
-        self._pause = progress_of(self._learner)
+        self._pause = getattr(self._learner, self._counter)
         if self._interrupts.received is not None:
             raise StopTrainingError(Status.INTERRUPTED)
 
@@ -222,7 +223,7 @@ class EpochCallback(BaseCallback):
         return self._on_step()
 
     def _on_step(self) -> bool:
-        self._report_step(progress_of(self._learner))
+        self._report_step(getattr(self._learner, self._counter))
         return True
 
     def _on_training_start(self) -> None:
@@ -235,7 +236,7 @@ class EpochCallback(BaseCallback):
         self._end_due_epoch()
 
     def _end_due_epoch(self) -> None:
-        step = progress_of(self._learner)
+        step: int = getattr(self._learner, self._counter)
         if step < self._next_step:
             return
         if step >= self._next_step + self._n_steps:

@@ -53,11 +53,11 @@ from interface.errors import UserError
 from interface.instantiation import instantiate
 from interface.learner import Evaluator, Learner, moment_of, progress_of, unit_of
 from interface.objective import Budget, criteria
-from interface.parameters import accepted
 from interface.result import RunResult, Status
 from interface.run_context import RunContext
 from interface.run_files import LAST
 from interface.run_monitor import RunLostError, RunMonitor
+from interface.signatures import accepted
 
 log = logging.getLogger(__name__)
 
@@ -298,14 +298,13 @@ def train(
         shared=None if parts.test_env is None else parts.test_env.shared,
     )
     done = parts.history.last_step
-    callback = EpochCallback(
-        model, cfg.eval_after_n_steps, end_epoch, interrupts, progress.on_step, done
-    )
+    on_step = progress.on_step
+    callback = EpochCallback(model, cfg.eval_after_n_steps, end_epoch, interrupts, on_step, done)
     if 0 < first_step == done and end_epoch.stopping.reached(parts.history):
         return Status.SUCCESS  # and was killed before it could say so
     with progress.shown():
-        callbacks = [*parts.callbacks, callback]
-        status = learn(model, total_steps - first_step, callbacks, cfg.log_interval)
+        n_left, callbacks = total_steps - first_step, [*parts.callbacks, callback]
+        status = learn(model, n_left, callbacks, cfg.log_interval)
     if status is Status.INTERRUPTED:
         monitor.check_ours()
         save_checkpoint(run_dir / LAST, model, parts.history.last_epoch, resumable=True)

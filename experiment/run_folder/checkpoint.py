@@ -33,8 +33,8 @@ from interface.abilities import ExploresEnvironments, ReadsInputs, Remembers, Re
 from interface.algorithm import AlgorithmSpec
 from interface.errors import UserError
 from interface.learner import Learner, progress_of
-from interface.parameters import accepted
 from interface.run_files import META
+from interface.signatures import accepted
 from util.atomic_write import atomic_path
 
 log = logging.getLogger(__name__)

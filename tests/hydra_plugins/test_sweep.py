@@ -127,13 +127,16 @@ def start(sweep_dir: Path, *overrides: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_for_trials(sweep_dir: Path, n_finished: int) -> None:
+def wait_for_trials(sweep_dir: Path, n: int, *, running: bool = False) -> None:
+    """Wait until so many trials are finished, or run."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with contextlib.suppress(KeyError):  # the journal is there a moment before the study
             journal = (sweep_dir / "study.journal").exists()
             trials = study(sweep_dir).trials if journal else []
-            if sum(trial.state.is_finished() for trial in trials) >= n_finished:
+            states = [trial.state for trial in trials]
+            found = [one is TrialState.RUNNING if running else one.is_finished() for one in states]
+            if sum(found) >= n:
                 return
         time.sleep(0.2)
     raise AssertionError("the sweep did not get that far")
@@ -166,8 +169,8 @@ def test_deleting_the_stop_file_drains(tmp_path: Path):
 @pytest.mark.parametrize("whom", ["sweeper", "all"])
 @pytest.mark.faults(1)
 def test_an_interrupt_queues_what_runs(whom: str, tmp_path: Path):
-    running = start(tmp_path, *SLOW)
-    wait_for_trials(tmp_path, 1)
+    running = start(tmp_path, *SLOW, "epoch_seconds=1")  # else the signal may come between two
+    wait_for_trials(tmp_path, 1, running=True)
     if whom == "all":  # as a terminal does
         os.killpg(running.pid, signal.SIGINT)
     else:

@@ -21,9 +21,9 @@ from experiment.run_folder.metric_history import read_csv
 from experiment.run_folder.run_directory import BEST, EVALUATIONS, FILMS, RESULT
 from interface.errors import UserError
 from interface.learner import Evaluator
-from interface.parameters import takes
 from interface.result import Status
 from interface.run_files import CONFIG, LAST
+from interface.signatures import takes
 from tests.faults.forks import ForkedCommand
 from tests.faults.twins import compare, facts
 from tests.readmes import write_packages
