@@ -91,17 +91,7 @@ def _unknown_key(key: str, config_name: str, arguments: list[str]) -> str:
 
 def _keys_of_config(config_name: str, arguments: list[str]) -> list[str]:
     """List the keys of the config as it would be with the chosen groups alone."""
-    groups = (
-        "algorithm",
-        "env",
-        "policy",
-        "network/encoder",
-        "evaluator",
-        "tracking",
-        "render",
-        "imports",
-    )
-    overrides = [text for text in arguments if text.partition("=")[0] in groups]
+    overrides = [text for text in arguments if text.partition("=")[0] in _GROUPS]
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(REPOSITORY / "conf")):
         cfg = compose(config_name, overrides=overrides)

@@ -178,13 +178,14 @@ class Played(Still):
 COLOURED = spaces.Box(0, 255, (40, 36, 3), np.uint8)
 
 
+@pytest.mark.parametrize("more", ["env.n_envs=1", "env.n_envs=2", "env.exclusive=true"])
 @pytest.mark.parametrize("space", [COLOURED, spaces.Dict(eye=COLOURED, arm=NUMBERS)])
-def test_pictures_train_by_our_own_update(tmp_path: Path, caplog, space: spaces.Space):
+def test_pictures_train_by_our_own_update(tmp_path: Path, caplog, space: spaces.Space, more: str):
     """Whole: acting, storing, gradient steps, an evaluation, a checkpoint that goes on."""
     gym.register("Still-v0", lambda **_: Played(copy.deepcopy(space)), max_episode_steps=30)
     run = ["env=Still-v0", "env.id=Still-v0", "algorithm=sac", "algorithm.learning_starts=30"]
     small = ["algorithm.buffer_size=200", "n_test_rollouts=1", "eval_after_n_steps=40"]
-    other = ["early_stop_data_column=eval/return", "early_stop_threshold=1", "overlap=false"]
+    other = ["early_stop_data_column=eval/return", "early_stop_threshold=1", "overlap=false", more]
     base = [text for text in TINY if not text.startswith(("env=", "n_", "eval_after"))]
     try:
         train(tmp_path, *base, *run, *small, *other, "n_epochs=1")
