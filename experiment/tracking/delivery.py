@@ -17,11 +17,11 @@ from experiment.tracking.store import (
     make_run,
     parent_run,
     run_in,
-    warn_of_network,
 )
 from interface.errors import UserError
 from interface.run_files import RUN_ID
 from util.atomic_write import atomic_write_text
+from util.file_systems import warn_of_network
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -109,7 +109,7 @@ class Delivery:
         self._run = ""
         self._n_failures = 0
         self._id_path = folder / RUN_ID
-        warn_of_network(target.uri)
+        warn_of_network("tracking.uri", target.uri, "`mlflow server` and its address")
 
     @property
     def run_id(self) -> str | None:

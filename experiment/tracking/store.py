@@ -18,7 +18,6 @@ from interface.errors import UserError
 from interface.passwords import refuse_password
 from interface.run_files import RUN_ID
 from util.atomic_write import atomic_write_text
-from util.file_systems import network_file_system
 from util.process_identity import is_dead
 
 if TYPE_CHECKING:
@@ -112,24 +111,6 @@ def connect_existing(uri: str) -> "MlflowClient":
     if path != uri and not Path(path).is_file():
         raise UserError(f"there is no MLflow database {path}")
     return connect(uri)
-
-
-def warn_of_network(uri: str) -> None:
-    """
-    Say that SQLite may lose what several hosts write into one file over a network.
-
-    :param uri: of a store
-    """
-    if not uri.startswith(_SQLITE):
-        return
-    kind = network_file_system(Path(uri.removeprefix(_SQLITE)))
-    if kind is not None:
-        log.warning(
-            "tracking.uri=%s lies on a network file system (%s), where SQLite's locks may fail; "
-            "use a local file, or `mlflow server` and its address",
-            uri,
-            kind,
-        )
 
 
 def _check_server(uri: str) -> None:

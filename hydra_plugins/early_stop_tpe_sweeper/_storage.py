@@ -27,6 +27,7 @@ from sqlalchemy.pool import NullPool
 from hydra_plugins.early_stop_tpe_sweeper._journal import MendedJournal
 from interface.errors import UserError
 from interface.passwords import refuse_password
+from util.file_systems import warn_of_network
 
 T = TypeVar("T")
 
@@ -65,6 +66,8 @@ def open_storage(
     if "://" not in storage:
         return _open_journal(Path(storage))
     refuse_password("hydra.sweeper.storage", storage)
+    if not was_there:
+        warn_of_network("hydra.sweeper.storage", storage, "a journal file, or PostgreSQL's address")
     # a database that was away for a moment is asked again before a dead connection is used
     options: dict[str, Any] = {"poolclass": NullPool} if was_there else {"pool_pre_ping": True}
     if storage.startswith("sqlite"):

@@ -11,7 +11,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
 import pytest
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -22,7 +21,7 @@ from experiment.tracking.__main__ import send_rest
 from experiment.tracking.dead_runs import close_dead_runs
 from experiment.tracking.journal import Journal
 from experiment.tracking.legal import legal_name
-from experiment.tracking.store import connect, warn_of_network
+from experiment.tracking.store import connect
 from interface.errors import UserError
 from tests.experiment.tracking.test_tracking import make_tracker, run_in, untracked, wait_for_sender
 from tests.running import TINY_HER, train
@@ -164,19 +163,6 @@ def test_a_store_that_can_never_answer_is_refused(uri: str, tmp_path: Path):
     with pytest.raises(UserError, match=r"tracking\.uri"):
         tracker.start(tmp_path, "name", {}, {}, step=0)
     assert not list(Journal(tmp_path).records())
-
-
-def test_a_database_on_a_network_file_system_is_told(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-):
-    mounts = [("/", "ext4"), ("/home", "nfs4"), ("/home/me/local", "xfs")]
-    found = [type("Mount", (), {"mountpoint": at, "fstype": kind}) for at, kind in mounts]
-    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: found)
-    warn_of_network("sqlite:////home/me/local/mlflow.db")
-    warn_of_network("http://home/me")
-    assert not caplog.messages
-    warn_of_network("sqlite:////home/me/mlflow.db")
-    assert "lies on a network file system (nfs4)" in caplog.text
 
 
 # ---- stores that are lost
