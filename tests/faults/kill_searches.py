@@ -214,7 +214,10 @@ def kill_searches(
         wrong = to_its_end(search.start, twin)
         assert wrong is None, wrong
         duration = time.monotonic() - begun
+    wrong = to_its_end(search.start, twin)  # as after kills: a start sends what the store lacks
+    assert wrong is None, wrong
     whole, until, number = found_in(search, twin), summary.n + n, 0
+    assert not whole.n_running, f"the twin itself has not all in its store: {whole.parts}"
     while summary.n < until:
         place = folder / str(number)
         place.mkdir()
