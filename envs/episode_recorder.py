@@ -1,5 +1,6 @@
 """Sum up evaluation episodes."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ class Episode:
     :param goal_distance: at the last step, in the env's goal unit; None without goals, or where
         achieved and desired ones are of different kinds
     :param goal: at the last step; empty without goals
+    :param rewards: the least and the greatest of a step
     """
 
     episode_return: float
@@ -30,6 +32,7 @@ class Episode:
     success_ever: bool | None
     goal_distance: float | None
     goal: tuple[float, ...] = ()
+    rewards: tuple[float, float] = (-math.inf, math.inf)
 
 
 def goal_distance(observation: Mapping[str, Any]) -> float | None:
@@ -85,4 +88,5 @@ class EpisodeRecorder(gym.Wrapper):
             success_ever=any(self._successes) if self._successes else None,
             goal_distance=distance,
             goal=goal,
+            rewards=(min(self._rewards), max(self._rewards)),
         )

@@ -2,9 +2,8 @@
 
 import csv
 import io
-import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from envs.episode_recorder import Episode
@@ -37,14 +36,45 @@ def report_lines(episodes: Sequence[Episode]) -> list[str]:
         values = _known(episodes, column)
         if values is None:
             continue
-        interval = (
-            wilson_interval(sum(values), len(values))
-            if column.startswith("success")
-            else mean_interval(values, least=-math.inf if column == "episode_return" else 0)
-        )
         mean = statistics.fmean(values)
-        lines.append(f"  {_TITLES[column]:25s} {mean:8.3f}  {interval_text(*interval)}")
+        interval = _interval(episodes, column, values)
+        lines.append(f"  {_TITLES[column]:25s} {mean:8.3f}  {interval}")
     return lines + _missed_lines(episodes)
+
+
+def _interval(episodes: Sequence[Episode], column: str, values: Sequence[float]) -> str:
+    """Say where the mean of a column lies, within what is possible."""
+    if column.startswith("success"):
+        return interval_text(*wilson_interval(sum(values), len(values)))
+    if column == "episode_return":
+        return interval_text(*mean_interval(values, *_possible_returns(episodes)))
+    return interval_text(*mean_interval(values, least=0))
+
+
+def _possible_returns(episodes: Sequence[Episode]) -> tuple[float, float]:
+    """Bound returns by what the rewards that were seen can add up to in the longest episode."""
+    longest = max(episode.length for episode in episodes)
+    least = min(episode.rewards[0] for episode in episodes)
+    most = max(episode.rewards[1] for episode in episodes)
+    return longest * min(least, 0.0), longest * max(most, 0.0)
+
+
+def baseline_lines(by_name: Mapping[str, Sequence[Episode]]) -> list[str]:
+    """
+    Say what agents without any skill get.
+
+    :param by_name: their episodes, at least one each
+    """
+    n_episodes = len(next(iter(by_name.values())))
+    lines = [f"without skill, on the first {n_episodes} of these episodes:"]
+    for name, episodes in by_name.items():
+        column = "episode_return" if _known(episodes, "success") is None else "success"
+        values = _known(episodes, column)
+        assert values is not None
+        mean, interval = statistics.fmean(values), _interval(episodes, column, values)
+        title = f"{_TITLES[column]}, {name}"
+        lines.append(f"  {title:39s} {mean:8.3f}  {interval}")
+    return lines
 
 
 def _known(episodes: Sequence[Episode], column: str) -> list[float] | None:

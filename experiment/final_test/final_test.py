@@ -11,7 +11,13 @@ from envs.episode_seeds import final_test_seeds
 from experiment.build.environments import import_packages
 from experiment.evaluation.evaluation import evaluate, make_evaluation_env, summarize
 from experiment.evaluation.rendering import check_mode, render_episodes
-from experiment.final_test.episode_report import comparison_lines, goal_table, report_lines
+from experiment.final_test.baselines import play_baselines
+from experiment.final_test.episode_report import (
+    baseline_lines,
+    comparison_lines,
+    goal_table,
+    report_lines,
+)
 from experiment.final_test.tested_agents import AgentFile, exported_file, find_agent
 from experiment.run_folder.policy_export import WatchedInputs, check_export, export_policy
 from experiment.run_folder.run_directory import EVALUATIONS, FILMS
@@ -51,6 +57,8 @@ def run_test(cfg: DictConfig, algorithm: str | None = None) -> None:
     """
     if cfg.n_episodes < 1:
         raise UserError(f"n_episodes must be at least 1, got {cfg.n_episodes}")
+    if cfg.n_baseline_episodes < 0:
+        raise UserError(f"n_baseline_episodes must not be negative, got {cfg.n_baseline_episodes}")
     import_packages(cfg.imports)
     file = find_agent(cfg, cfg.run, algorithm)
     other_file = None if cfg.compare is None else find_agent(cfg, cfg.compare, algorithm)
@@ -63,6 +71,9 @@ def run_test(cfg: DictConfig, algorithm: str | None = None) -> None:
     tested = play(cfg, file)
     _say("\n".join(report_lines(tested.episodes)))
     written = _write(tested)
+    n_baseline = min(cfg.n_baseline_episodes, cfg.n_episodes)
+    if n_baseline > 0:
+        _say("\n".join(baseline_lines(play_baselines(file.cfg, n_baseline))))
     if other_file is not None:
         other = play(cfg, other_file)
         _say("\n".join(comparison_lines(tested.episodes, other.episodes)))
@@ -132,9 +143,10 @@ def _export(cfg: DictConfig, tested: Tested) -> list[Path]:
 def _film(cfg: DictConfig, tested: Tested) -> list[Path]:
     if tested.file.cfg.render.mode == "none":
         return []
-    seeds = final_test_seeds(cfg.n_episodes)
+    seeds, agent_cfg = final_test_seeds(cfg.n_episodes), tested.file.cfg.copy()
+    agent_cfg.render.n_episodes = min(agent_cfg.render.n_episodes, cfg.n_episodes)
     folder, name = tested.file.path.parent / FILMS, tested.file.path.stem
-    film = render_episodes(tested.model, tested.file.cfg, seeds, folder, name)
+    film = render_episodes(tested.model, agent_cfg, seeds, folder, name)
     return [] if film is None else [film]
 
 

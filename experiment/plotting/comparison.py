@@ -10,6 +10,7 @@ from experiment.plotting.grouping import Groups
 from experiment.plotting.run_data import RunData
 from interface.result import Status
 from util.statistics import (
+    FEWEST,
     interquartile_mean,
     interval_text,
     iqm_interval,
@@ -161,7 +162,10 @@ def improvements(groups: Groups, metric: str, lower_is_better: Collection[str]) 
     lines = []
     for first, second in itertools.combinations(groups, 2):
         shared = [by_label for by_label in scores.values() if {first, second} <= set(by_label)]
-        if shared:
+        few = min((len(by_label[one]) for by_label in shared for one in (first, second)), default=0)
+        if shared and few < FEWEST:
+            lines.append(f"P({first} better than {second}): needs {FEWEST} runs of each, got {few}")
+        elif shared:
             p, low, high = probability_of_improvement(
                 [sign * by_label[first] for by_label in shared],
                 [sign * by_label[second] for by_label in shared],

@@ -10,10 +10,11 @@ import pytest
 
 from envs.episode_recorder import Episode
 from experiment.cli.context import context_of_hydra
+from experiment.final_test.baselines import play_baselines
 from experiment.final_test.episode_report import comparison_lines, goal_table, report_lines
 from experiment.final_test.final_test import play, run_test
 from experiment.final_test.tested_agents import find_agent
-from experiment.run_folder.run_directory import best_run
+from experiment.run_folder.run_directory import best_run, load_config
 from interface.errors import UserError
 from tests.running import TINY, TINY_HER, hydra_main, train, without_repository
 
@@ -52,6 +53,49 @@ def test_the_best_run(data_dir: Path, capsys):
     test(data_dir, "run=best", "env=PointReach-v0", "algorithm=her")
     assert f"{data_dir}/PointReach-v0/her/good\n" in capsys.readouterr().out
     assert best_run("PointReach-v0", None, data_dir).name == "good"
+
+
+def test_agents_without_skill_play_the_first_of_the_same_episodes(data_dir: Path, capsys):
+    run_dir = data_dir / "PointReach-v0/her/good"
+    test(data_dir, f"run={run_dir}", "n_baseline_episodes=3")
+    shown = capsys.readouterr().out
+    assert "without skill, on the first 3 of these episodes:" in shown
+    assert "success at the last step, doing nothing    0.000" in shown  # no start is a goal
+    assert "success at the last step, at random" in shown
+    played = play_baselines(load_config(run_dir), 3)
+    with (run_dir / "test_best_model.csv").open() as file:
+        goals = [(row["goal_0"], row["goal_1"]) for row in csv.DictReader(file)][:3]
+    for episodes in played.values():
+        assert [tuple(map(str, one.goal)) for one in episodes] == goals
+    again = play_baselines(load_config(run_dir), 3)
+    assert again == played
+    test(data_dir, f"run={run_dir}", "n_baseline_episodes=0")
+    assert "without skill" not in capsys.readouterr().out
+    with pytest.raises(UserError, match="n_baseline_episodes must not be negative, got -1"):
+        test(data_dir, f"run={run_dir}", "n_baseline_episodes=-1")
+
+
+def test_nothing_is_an_action_only_where_actions_are_numbers():
+    discrete = "env=PointReachDiscrete-v0"
+    with hydra_main([*TINY[1:], discrete, "algorithm=dqn"], Path(), "main") as cfg:
+        assert list(play_baselines(cfg, 1)) == ["at random"]
+
+
+def test_a_film_shows_no_more_episodes_than_are_tested(data_dir: Path, caplog):
+    run_dir = data_dir / "PointReach-v0/her/good"
+    with caplog.at_level("INFO"):
+        test(data_dir, f"run={run_dir}", "n_episodes=1", "render=record", "n_baseline_episodes=0")
+    assert "film of 1 episodes" in caplog.text
+
+
+def test_intervals_of_returns_keep_to_what_rewards_can_add_up_to():
+    def ended(total: float) -> Episode:
+        return Episode(total, 20, None, None, None, (), (-1.0, 0.0))
+
+    lines = report_lines([ended(each) for each in (-1, -1, -1, -1, -20)])
+    assert lines[1].split() == ["return", "-4.800", "[-15.353,", "0.000]"]
+    lines = report_lines([ended(each) for each in (-20, -20, -20, -20, -1)])
+    assert lines[1].split() == ["return", "-16.200", "[-20.000,", "-5.647]"]
 
 
 def test_each_goal_is_written(data_dir: Path):

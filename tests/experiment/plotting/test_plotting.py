@@ -96,7 +96,7 @@ def test_a_comparison():
     assert improvements(groups, KEY, []) == ["P(a better than b) = 1.00 [0.64, 1.00]"]
     assert improvements(groups, KEY, [KEY]) == ["P(a better than b) = 0.00 [0.00, 0.36]"]
     (line,) = improvements({"a": groups["a"][1:], "b": groups["b"]}, KEY, [])
-    assert line == "P(a better than b) = 1.00 (too few: no interval)"
+    assert line == "P(a better than b): needs 5 runs of each, got 4"
 
 
 def test_environments_are_summed_up_only_where_they_compare():
