@@ -17,7 +17,8 @@ from interface.errors import UserError
 
 log = logging.getLogger(__name__)
 
-Observation = Mapping[str, np.ndarray]
+Observations = Mapping[str, np.ndarray]
+"""Of environments that are stepped together, by key: (n, ...)."""
 
 _GIVE_BOUNDS = (
     "a second environment tells the bounds of subgoals; else give the goal space bounds, or "
@@ -34,14 +35,14 @@ class GoalSpace:
     with a reach, the way there from what is achieved where the action begins.
 
     :param box: where they lie
-    :param achieved: from an observation of the environment to the goal that it achieves
+    :param achieved: from observations of environments to the goals that they achieve, (n, G)
     :param reached: from achieved goals (..., G) and desired goals (..., G) to truth values (...)
     :param reach: (G,) farthest way in each dimension, inf: anywhere in the box; None: all inf
     :param whole: whether goals are whole numbers
     """
 
     box: spaces.Box
-    achieved: Callable[[Observation], np.ndarray]
+    achieved: Callable[[Observations], np.ndarray]
     reached: Callable[[np.ndarray, np.ndarray], Any]
     reach: np.ndarray | None = None
     whole: bool = False
@@ -66,10 +67,10 @@ class GoalSpace:
 
     def to_goal(self, action: np.ndarray, start: np.ndarray) -> np.ndarray:
         """
-        Read an action as a goal.
+        Read actions as goals.
 
-        :param action: (G,) in [-1, 1]
-        :param start: (G,) achieved where the action begins
+        :param action: (..., G) in [-1, 1]
+        :param start: (..., G) achieved where the action begins
         """
         goal = unscaled(self.box, action)
         if self.reach is not None:
@@ -80,10 +81,10 @@ class GoalSpace:
 
     def to_action(self, goal: np.ndarray, start: np.ndarray) -> np.ndarray:
         """
-        Say which action means a goal, or the nearest to it that there is.
+        Say which actions mean goals, or the nearest to them that there are.
 
-        :param goal: (G,)
-        :param start: (G,) achieved where the action begins
+        :param goal: (..., G)
+        :param start: (..., G) achieved where the action begins
         """
         action = scaled(self.box, goal)
         if self.reach is None:
@@ -97,7 +98,7 @@ def scaled(box: spaces.Box, values: np.ndarray) -> np.ndarray:
     Scale values to [-1, 1]; what lies outside the box is put on its border.
 
     :param box: bounded
-    :param values: (A,)
+    :param values: (..., A)
     """
     width = np.maximum(box.high - box.low, np.finfo(np.float32).tiny)  # of what never differs: 0
     return np.clip(2 * (values - box.low) / width - 1, -1, 1).astype(np.float32)
@@ -108,7 +109,7 @@ def unscaled(box: spaces.Box, values: np.ndarray) -> Any:
     Undo ``scaled``.
 
     :param box: bounded
-    :param values: (A,) in [-1, 1]
+    :param values: (..., A) in [-1, 1]
     """
     return (box.low + 0.5 * (values + 1) * (box.high - box.low)).astype(np.float32)
 
@@ -149,18 +150,19 @@ def goals_of(env: VecEnv, compute_reward: RewardFunction) -> GoalSpace:
             best = compute_reward(pairs[1][:1], pairs[1][:1])
         return (compute_reward(*pairs) >= best).reshape(desired.shape[:-1])
 
-    return GoalSpace(_as_box(space), vector_of, reached, whole=whole)
+    return GoalSpace(_as_box(space), vectors_of, reached, whole=whole)
 
 
-def vector_of(observation: Observation, key: str = "achieved_goal") -> np.ndarray:
+def vectors_of(observations: Observations, key: str = "achieved_goal") -> np.ndarray:
     """
-    Read a vector whose differences are right, which those of bytes are not.
+    Read vectors whose differences are right, which those of bytes are not.
 
-    :param observation: of the environment
+    :param observations: of environments
     :param key: of what is read
-    :return: (G,) floats
+    :return: (n, G) floats
     """
-    flat = np.ravel(observation[key])
+    values = observations[key]
+    flat = values.reshape(len(values), -1)
     return flat if np.issubdtype(flat.dtype, np.floating) else flat.astype(np.float32)
 
 
@@ -292,8 +294,9 @@ def _check_same_goals(env: VecEnv, copy: gym.Env) -> None:
         )
 
 
-def _goals_of(observation: Observation) -> list[np.ndarray]:
-    return [vector_of(observation, key).copy() for key in ("achieved_goal", "desired_goal")]
+def _goals_of(observation: Mapping[str, Any]) -> list[np.ndarray]:
+    keys = ("achieved_goal", "desired_goal")
+    return [vectors_of({key: np.array(observation[key])[None]}, key)[0] for key in keys]
 
 
 def observed_goals(
@@ -329,6 +332,6 @@ def observed_goals(
     box = spaces.Box(np.array(low, np.float32), np.array(high, np.float32))
     return GoalSpace(
         box,
-        lambda observation: vector_of(observation, "observation")[taken],
+        lambda observations: vectors_of(observations, "observation")[:, taken],
         lambda achieved, desired: (np.abs(achieved - desired) <= near).all(axis=-1),
     )

@@ -4,7 +4,7 @@ import io
 import pathlib
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -19,7 +19,7 @@ from stable_baselines3.sac.policies import MultiInputPolicy
 from baselines_ext.hac.composite import CompositeAlgorithm
 from baselines_ext.hac.exploration import ExplorationGoals
 from baselines_ext.hac.goal_space import SubgoalSpace, find_subgoals, goals_of, unscaled
-from baselines_ext.hac.hierarchy import Hierarchy, Memory, Plan, Tally, means
+from baselines_ext.hac.hierarchy import Hierarchy, Tally, means
 from baselines_ext.hac.layer import (
     LearnerMaker,
     as_plain_partial,
@@ -28,13 +28,15 @@ from baselines_ext.hac.layer import (
     resolve_time_scales,
 )
 from baselines_ext.hac.proposal import PolicyProposal
+from baselines_ext.hac.pursuit import Memory, Plan
 from baselines_ext.hac.transitions import HindsightRelabelling, SubgoalTesting
 from baselines_ext.networks.numpy_actor import is_single
 from baselines_ext.replay.reward import batched, check_sparse, reward_function
+from baselines_ext.rollout.collector import copied, with_terminal_observations
 from baselines_ext.rollout.resume import replay_episodes
 from interface.needs import needs
 
-_MADE_ANEW = ("layers", "hierarchy", "rng", "goals", "plans", "tally")
+_MADE_ANEW = ("layers", "hierarchy", "rng", "goals", "plan", "tally")
 
 
 @needs(action_spaces=(spaces.Box,), goals=True, rewards_goals=True)
@@ -42,7 +44,7 @@ class HAC(CompositeAlgorithm):
     """
     Layers of learners, each of which gives goals to the one below.
 
-    ``predict`` carries the plans of the layers in ``state``; ``subgoals`` reads them.
+    ``predict`` carries the plan of the layers in ``state``; ``subgoals`` reads them.
 
     :param policy: of all learners
     :param env: with goals
@@ -145,7 +147,7 @@ class HAC(CompositeAlgorithm):
         exploration = self.exploration or ExplorationGoals()
         parts = (self.proposal, self.relabelling, self.subgoal_testing, exploration)
         self.hierarchy = Hierarchy(self.layers, *parts, self.rng)
-        self.plans = [Plan.empty(len(self.layers)) for _ in range(self.n_envs)]
+        self.plan = Plan.empty(len(self.layers), self.n_envs)
         self.tally: Tally = defaultdict(list)
         self._test_tally: Tally = defaultdict(list)
 
@@ -196,8 +198,7 @@ class HAC(CompositeAlgorithm):
         :param progress_bar: as in SB3
         """
         if reset_num_timesteps or self._last_obs is None:  # then all environments begin anew
-            for env in range(self.n_envs):
-                self._forget_episode(env)
+            self._forget_episodes(range(self.n_envs))
         total, callback = self._setup_learn(
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
@@ -216,35 +217,36 @@ class HAC(CompositeAlgorithm):
         self._update_in_flight()
         return self
 
-    def _act(self) -> tuple[np.ndarray, list[np.ndarray]]:
+    def _act(self) -> tuple[np.ndarray, np.ndarray]:
         for layer in self.layers:
             layer.learner.num_timesteps = self.num_timesteps
         random = self.num_timesteps < self.layers[-1].learner.learning_starts
-        chosen = []
-        for env, plan in enumerate(self.plans):
-            if plan.here is None:
-                plan.here = self.hierarchy.see(_one_of(self._last_obs, env))
-            chosen.append(self.hierarchy.act(plan, explore=True, test=not random, random=random))
-        return unscaled(self.action_space, np.stack(chosen)), chosen
+        if self.plan.here is None:
+            self.plan.here = self.hierarchy.see(copied(self._last_obs))
+        chosen = self.hierarchy.act(self.plan, explore=True, test=not random, random=random)
+        return unscaled(self.action_space, chosen), chosen
 
     def _remember(
         self,
-        chosen: list[np.ndarray],
+        chosen: np.ndarray,
         new_obs: Any,
         rewards: np.ndarray,  # noqa: ARG002
         dones: np.ndarray,
         infos: list[dict[str, Any]],
     ) -> None:
-        for env, plan in enumerate(self.plans):
-            over = bool(dones[env])
-            plan.played.append(chosen[env])
-            observation = infos[env]["terminal_observation"] if over else _one_of(new_obs, env)
-            terminated = over and not infos[env].get("TimeLimit.truncated")
-            self.hierarchy.end_actions(
-                plan, observation, over=over, tally=self.tally, terminated=terminated, env=env
-            )
-            if over:
-                self.plans[env] = self.hierarchy.begin_episode()
+        for played, action in zip(self.plan.played, chosen, strict=True):
+            played.append(action)
+        cut_off = [bool(info.get("TimeLimit.truncated")) for info in infos]
+        self.hierarchy.end_actions(
+            self.plan,
+            with_terminal_observations(copied(new_obs), dones, infos),
+            over=dones,
+            tally=self.tally,
+            terminated=dones & ~np.array(cut_off),
+        )
+        if dones.any():
+            self.hierarchy.begin_episodes(self.plan, np.flatnonzero(dones))
+            self.plan.here = None  # the new episodes' first observations are the next to be seen
         self._last_obs = new_obs
 
     def dump_logs(self) -> None:
@@ -294,45 +296,47 @@ class HAC(CompositeAlgorithm):
         Choose actions, and new subgoals where old ones are done with.
 
         :param observation: one, or a batch
-        :param state: plans of the layers, as the last call returned them; None where episodes begin
+        :param state: plan of the layers, as the last call returned it; None where episodes begin
         :param episode_start: (B,) True where an episode begins
         :param deterministic: without exploration
-        :return: actions in the environment's range, and the plans, one per observation
+        :return: actions in the environment's range, and the plan
         """
         is_batch = not is_single(self.observation_space, observation)
-        batch = {key: np.asarray(seen if is_batch else [seen]) for key, seen in observation.items()}
-        plans, actions = [], []
-        for index in range(len(batch["observation"])):
-            seen = _one_of(batch, index)
-            begins = state is None or (episode_start is not None and episode_start[index])
-            plan = Plan.empty(len(self.layers)) if begins else state[index].copy()
-            if begins:
-                plan.here = self.hierarchy.see(seen)
-            else:
-                self.hierarchy.end_actions(plan, seen, over=False, tally=self._test_tally)
-            actions.append(self.hierarchy.act(plan, explore=not deterministic))
-            plans.append(plan)
-        chosen = unscaled(self.action_space, np.stack(actions))
-        return (chosen if is_batch else chosen[0]), plans
+        batch = {key: np.array(seen if is_batch else [seen]) for key, seen in observation.items()}
+        n = len(batch["observation"])
+        begins = np.ones(n, bool) if state is None else np.zeros(n, bool)
+        if episode_start is not None:
+            begins |= np.asarray(episode_start, bool)
+        plan = Plan.empty(len(self.layers), n) if state is None else state.copy()
+        if begins.all():
+            plan.here = self.hierarchy.see(batch)
+        else:
+            self.hierarchy.end_actions(
+                plan, batch, over=np.zeros(n, bool), tally=self._test_tally, running=~begins
+            )
+        plan.restart(np.flatnonzero(begins))
+        actions = self.hierarchy.act(plan, explore=not deterministic)
+        chosen = unscaled(self.action_space, actions)
+        return (chosen if is_batch else chosen[0]), plan
 
     @staticmethod
-    def subgoals(state: Sequence[Plan] | None) -> list[list[np.ndarray]]:
+    def subgoals(state: Plan | None) -> list[list[np.ndarray]]:
         """
         Read the active subgoals out of the state that ``predict`` returned.
 
-        :param state: plans
+        :param state: the plan of the layers
         :return: per observation, those of layers 1, 2, ..., set by the layers above them
         """
-        return [
-            [pursuit.goal for pursuit in plan.layers[1:] if pursuit.goal is not None]
-            for plan in state or []
-        ]
+        if state is None:
+            return []
+        goals = [pursuit.goals for pursuit in state.layers[1:] if pursuit.goals is not None]
+        return [[each[env] for each in goals] for env in range(len(state.played))]
 
     @property
     def replay_buffer(self) -> Memory:
         """Everything that is needed to go on, beside the model."""
         stores = [layer.store for layer in self.layers]
-        return Memory(stores, self.plans, self._last_obs, self.tally)
+        return Memory(stores, self.plan, self._last_obs, self.tally)
 
     def load_replay_buffer(
         self, path: str | pathlib.Path | io.BufferedIOBase, truncate_last_traj: bool = True
@@ -348,11 +352,10 @@ class HAC(CompositeAlgorithm):
         self._check_number_of_layers(len(memory.stores))
         for layer, store in zip(self.layers, memory.stores, strict=True):
             layer.learner.replay_buffer.store = store
-        self.plans, self.tally = memory.plans, memory.tally
+        self.plan, self.tally = memory.plan, memory.tally
         self._last_obs = memory.last_observation
         if truncate_last_traj:
-            for env in range(self.n_envs):
-                self._forget_episode(env)
+            self._forget_episodes(range(self.n_envs))
             self._last_obs = None  # environments begin anew
 
     def resume_episodes(self) -> bool:
@@ -373,23 +376,22 @@ class HAC(CompositeAlgorithm):
             )
 
         actions = [
-            [unscaled(self.action_space, action) for action in plan.played] for plan in self.plans
+            [unscaled(self.action_space, action) for action in played]
+            for played in self.plan.played
         ]
         self._last_obs, lost = replay_episodes(self.env, actions, came_back)
-        for env in lost:
-            self._forget_episode(env)
+        self._forget_episodes(lost)
         return not lost
 
-    def _forget_episode(self, env: int) -> None:
-        self.plans[env] = Plan.empty(len(self.layers))
+    def _forget_episodes(self, envs: Iterable[int]) -> None:
+        """Begin new ones there; what is stored of the old ones was truncated."""
+        begin = np.fromiter(envs, np.int64)
+        self.plan.restart(begin)
+        self.plan.here = None
         for layer in self.layers:
-            layer.store.end_episode(env)
+            for env in begin.tolist():
+                layer.store.end_episode(env)
 
     def _excluded_save_params(self) -> list[str]:
         """Leave out what is made anew, or saved elsewhere."""
         return [*super()._excluded_save_params(), *_MADE_ANEW, "overlap"]
-
-
-def _one_of(observations: Any, index: int) -> dict[str, np.ndarray]:
-    """Copy one observation of a batch: plans remember it, and others may write into theirs."""
-    return {key: values[index].copy() for key, values in observations.items()}

@@ -4,20 +4,20 @@ How layers work together: who acts, whose goal is over, and what each layer reme
 This is algorithm 1 of the paper (https://arxiv.org/abs/1712.00948), whose steps are named where
 they happen. Its ``train-level`` calls itself from the highest level, k - 1, down to 0, and waits;
 here layers are numbered from the highest, 0, down, and each has a ``Pursuit`` between two steps of
-the environment.
+its n environments, which are stepped together: row i of an array is of environment i.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from baselines_ext.hac.exploration import ExplorationGoals
-from baselines_ext.hac.goal_space import GoalSpace, Observation
+from baselines_ext.hac.goal_space import GoalSpace, Observations
 from baselines_ext.hac.layer import Layer
 from baselines_ext.hac.proposal import PolicyProposal
+from baselines_ext.hac.pursuit import Plan, Seen
 from baselines_ext.hac.transitions import (
     MISSED,
     PROPOSED,
@@ -25,7 +25,6 @@ from baselines_ext.hac.transitions import (
     SubgoalTesting,
 )
 from baselines_ext.replay.fields import ACTION, REWARD, TERMINATED
-from baselines_ext.replay.store import ReplayStore
 
 Tally = defaultdict[str, list[bool]]
 """Outcomes of subgoals, by metric: ``layer_0/subgoal_success``, ``layer_0/test_success``."""
@@ -43,123 +42,31 @@ def means(tally: Tally, name: str) -> dict[str, float]:
     return {key: float(np.mean(tally.pop(key))) for key in keys}
 
 
-class Seen(NamedTuple):
+def ended_actions(
+    reached: np.ndarray,
+    n_actions: Sequence[np.ndarray],
+    time_scales: Sequence[int],
+    over: np.ndarray,
+) -> np.ndarray:
     """
-    What the environment showed.
-
-    :param observation: of the environment
-    :param achieved: the goal of each layer that it achieves, by index
-    """
-
-    observation: Observation
-    achieved: Mapping[int, np.ndarray]
-
-    def pursuing(self, index: int, goal: np.ndarray) -> dict[str, np.ndarray]:
-        """
-        See it as a layer does.
-
-        :param index: of the layer
-        :param goal: of the layer
-        """
-        return {
-            **self.observation,
-            "achieved_goal": self.achieved[index],
-            "desired_goal": goal,
-        }
-
-
-@dataclass
-class Pursuit:
-    """
-    What one layer is up to.
-
-    :param goal: that it pursues; None before the first one
-    :param start: what the environment showed when the running action began
-    :param action: that is running, in [-1, 1]; None where the layer has to choose
-    :param n_actions: that it has used for its goal
-    :param inside_test: whether a layer above tests a subgoal, so that this one does not explore
-    :param is_test: whether the running action is a subgoal that this layer tests
-    """
-
-    goal: np.ndarray | None = None
-    start: Seen | None = None
-    action: np.ndarray | None = None
-    n_actions: int = 0
-    inside_test: bool = False
-    is_test: bool = False
-
-
-@dataclass
-class Plan:
-    """
-    What the layers are up to in one environment.
-
-    :param layers: highest first
-    :param here: what the environment showed last; None before the first observation
-    :param first: where the episode goes before it pursues the environment's goal
-    :param returns: go to another such place whenever the environment's goal is reached
-    :param played: scaled actions of the episode, for those who want to come back to where it is
-    """
-
-    layers: list[Pursuit]
-    here: Seen | None = None
-    first: np.ndarray | None = None
-    returns: bool = False
-    played: list[np.ndarray] = field(default_factory=list)
-
-    @classmethod
-    def empty(cls, n_layers: int) -> "Plan":
-        """Make the plan of an episode that begins."""
-        return cls([Pursuit() for _ in range(n_layers)])
-
-    def copy(self) -> "Plan":
-        """Copy what changes as an episode goes on."""
-        return replace(self, layers=[replace(pursuit) for pursuit in self.layers])
-
-    def highest_goal(self) -> np.ndarray:
-        """Say what the highest layer pursues from here."""
-        assert self.here is not None
-        return self.here.observation["desired_goal"].ravel() if self.first is None else self.first
-
-
-@dataclass
-class Memory:
-    """
-    What an agent needs to go on, beside its model.
-
-    :param stores: of the layers, highest first
-    :param plans: of the running episodes, one per environment
-    :param last_observation: of all environments
-    :param tally: outcomes of subgoals that were not logged yet
-    """
-
-    stores: list[ReplayStore]
-    plans: list[Plan]
-    last_observation: Any
-    tally: Tally
-
-
-def highest_to_act(
-    reached: Sequence[bool], pursuits: Sequence[Pursuit], time_scales: Sequence[int], *, over: bool
-) -> int:
-    """
-    Find the highest layer whose action has ended with a step of the environment.
+    Tell which layers' actions have ended with a step of the environments.
 
     A layer is done with its goal, and hands back to the one above, when this goal or a higher
     one is reached, when it has used all its actions, or when the episode is over (the
     end of the loop over H actions in algorithm 1). The highest layer goes on until then.
 
-    :param reached: whether each layer's goal is reached now, highest first
-    :param pursuits: of the layers, the action that may end now not yet counted
-    :param time_scales: actions that each layer has, H
-    :param over: whether the episode is over
+    :param reached: (k, n) whether each layer's goal is reached now, highest first
+    :param n_actions: k times (n,), the action that may end now not yet counted
+    :param time_scales: k actions that each layer has, H
+    :param over: (n,) whether the episode is over
+    :return: (k, n), True in the last row
     """
-    layer = len(reached) - 1
-    while layer > 0 and (
-        over or any(reached[: layer + 1]) or pursuits[layer].n_actions + 1 >= time_scales[layer]
-    ):
-        layer -= 1
-    return layer
+    ended = np.ones_like(reached)
+    reached_so_far = np.logical_or.accumulate(reached)
+    for index in range(len(reached) - 1, 0, -1):
+        used_up = n_actions[index] + 1 >= time_scales[index]
+        ended[index - 1] = ended[index] & (reached_so_far[index] | used_up | over)
+    return ended
 
 
 def _alike(goals: Sequence[GoalSpace]) -> list[list[int]]:
@@ -200,149 +107,191 @@ class Hierarchy:
         self.exploration = exploration
         self.rng = rng
 
-    def begin_episode(self) -> Plan:
-        """Plan an episode of the training."""
-        plan = Plan.empty(len(self.layers))
-        plan.first = self.exploration.choose(self.layers[0], self.rng)
-        plan.returns = plan.first is not None and self.exploration.again
-        return plan
-
-    def see(self, observation: Observation) -> Seen:
+    def begin_episodes(self, plan: Plan, envs: Iterable[int]) -> None:
         """
-        Find the goals that an observation achieves: one for all layers whose goals are alike.
+        Plan episodes of the training.
 
-        :param observation: of the environment; remembered, not copied
+        :param plan: is changed
+        :param envs: where they begin
+        """
+        envs = np.fromiter(envs, np.int64)
+        plan.restart(envs)
+        for env in envs.tolist():
+            place = self.exploration.choose(self.layers[0], self.rng)
+            if place is None:
+                continue
+            plan.detours[env] = place
+            if self.exploration.again:
+                plan.returning.add(env)
+
+    def see(self, observations: Observations) -> Seen:
+        """
+        Find the goals that observations achieve: one for all layers whose goals are alike.
+
+        :param observations: (n, ...) by key; remembered, not copied
         """
         achieved = {}
         for layers in self._alike:
-            goal = self.layers[layers[0]].goals.achieved(observation)
-            achieved.update(dict.fromkeys(layers, goal))
-        return Seen(observation, achieved)
+            goals = self.layers[layers[0]].goals.achieved(observations)
+            achieved.update(dict.fromkeys(layers, goals))
+        return Seen(observations, achieved)
 
-    def _reached(self, plan: Plan, seen: Seen) -> list[bool]:
-        """Tell whose goals are reached; those that are alike are asked for together."""
-        reached = [False] * len(self.layers)
+    def _reached(self, plan: Plan, seen: Seen) -> np.ndarray:
+        """Tell whose goals are reached, (k, n); those that are alike are asked for together."""
+        reached = np.empty((len(self.layers), len(plan.played)), bool)
         for layers in self._alike:
-            goals = np.stack([plan.layers[index].goal for index in layers])  # type: ignore[misc]
+            goals = np.stack([plan.layers[index].goals for index in layers])  # type: ignore[misc]
             achieved = np.broadcast_to(seen.achieved[layers[0]], goals.shape)
-            found = self.layers[layers[0]].goals.reached(achieved, goals)
-            for index, is_reached in zip(layers, found, strict=True):
-                reached[index] = bool(is_reached)
+            reached[layers] = self.layers[layers[0]].goals.reached(achieved, goals)
         return reached
 
     def act(
         self, plan: Plan, *, explore: bool, test: bool = False, random: bool = False
     ) -> np.ndarray:
         """
-        Let every layer choose whose action has ended, from the highest one down.
+        Let every layer choose where its action has ended, from the highest one down.
 
         :param plan: with what was seen last; is completed
         :param explore: with noise
         :param test: start subgoal tests; inside one, no layer explores
         :param random: uniformly at random
-        :return: the lowest layer's action, in [-1, 1]
+        :return: (n, A) the lowest layer's actions, in [-1, 1]
         """
-        here = plan.here
-        assert here is not None
-        plan.layers[0].goal = plan.highest_goal()  # algorithm 1: the end goal
-        for index, layer in enumerate(self.layers):
-            pursuit = plan.layers[index]
-            if pursuit.action is not None:
+        assert plan.here is not None
+        plan.layers[0].goals = plan.highest_goals()  # algorithm 1: the end goal
+        for index, (layer, pursuit) in enumerate(zip(self.layers, plan.layers, strict=True)):
+            envs = np.flatnonzero(pursuit.chooses)
+            if not envs.size:
                 continue
-            assert pursuit.goal is not None
+            assert pursuit.goals is not None
             # algorithm 1: the policy's action, with noise but in a test
-            action = self.proposal.propose(
+            actions = self.proposal.propose(
                 layer.learner,
-                here.pursuing(index, pursuit.goal),
-                explore=explore and not pursuit.inside_test,
+                plan.here.pursuing(index, pursuit.goals, envs),
+                explore=~pursuit.inside_test[envs] & explore,
                 random=random,
             )
-            pursuit.start, pursuit.action = here, action
+            pursuit.begin_actions(envs, plan.here, actions)
             if index + 1 < len(self.layers):
-                # algorithm 1: is this subgoal tested?
-                pursuit.is_test = not pursuit.inside_test and test and self.testing.starts(self.rng)
-                # algorithm 1: the level below begins with it
-                goals = self.layers[index + 1].goals
-                subgoal = goals.to_goal(action, here.achieved[index + 1])
-                inside_test = pursuit.inside_test or pursuit.is_test
-                plan.layers[index + 1] = Pursuit(subgoal, inside_test=inside_test)
-        assert action is not None
-        return action
+                self._give_subgoals(plan, index, envs, actions, test=test)
+        lowest = plan.layers[-1].actions
+        assert lowest is not None
+        return lowest
+
+    def _give_subgoals(
+        self, plan: Plan, index: int, envs: np.ndarray, actions: np.ndarray, *, test: bool
+    ) -> None:
+        """Hand a layer's actions to the one below, some of them as tests."""
+        assert plan.here is not None
+        pursuit = plan.layers[index]
+        # algorithm 1: is this subgoal tested?
+        is_test = ~pursuit.inside_test[envs] & test
+        is_test[is_test] = self.testing.starts(int(is_test.sum()), self.rng)
+        pursuit.is_test[envs] = is_test
+        # algorithm 1: the level below begins with it
+        starts = plan.here.achieved[index + 1][envs]
+        subgoals = self.layers[index + 1].goals.to_goal(actions, starts)
+        inside_test = pursuit.inside_test[envs] | is_test
+        plan.layers[index + 1].begin_goals(envs, subgoals, inside_test)
 
     def end_actions(
         self,
         plan: Plan,
-        observation: Observation,
+        observations: Observations,
         *,
-        over: bool,
+        over: np.ndarray,
         tally: Tally,
-        terminated: bool = False,
-        env: int | None = None,
+        terminated: np.ndarray | None = None,
+        running: np.ndarray | bool = True,
     ) -> None:
         """
         Check all goals after a step, end the actions that are done, and remember them.
 
         :param plan: is changed
-        :param observation: after the step
-        :param over: whether it was the last of its episode
+        :param observations: (n, ...) by key, after the step
+        :param over: (n,) whether it was the last of its episode
         :param tally: outcomes of subgoals are added
-        :param terminated: whether the environment says that nothing comes after it
-        :param env: number of the environment in the replay stores; None: remember nothing
+        :param terminated: (n,) whether the environment says that nothing comes after it; None:
+            remember nothing
+        :param running: (n,) whether there was a step; the plans of others are left alone
         """
-        seen = plan.here = self.see(observation)
-        reached = self._reached(plan, seen)
-        highest = highest_to_act(reached, plan.layers, self.time_scales, over=over)
-        if reached[0]:
-            to_the_edge = plan.returns and plan.first is None
-            plan.first = self.exploration.edge(self.layers[0], self.rng) if to_the_edge else None
-        for index in range(len(self.layers) - 1, highest - 1, -1):
+        seen = plan.here = self.see(observations)
+        reached = self._reached(plan, seen) & running
+        n_actions = [pursuit.n_actions for pursuit in plan.layers]
+        ended = ended_actions(reached, n_actions, self.time_scales, over) & running
+        self._turn_round(plan, reached[0])
+        for index in range(len(self.layers) - 1, -1, -1):
+            envs = np.flatnonzero(ended[index])
+            if not envs.size:
+                break  # no higher layer's action has ended
             pursuit = plan.layers[index]
-            pursuit.n_actions += 1
+            pursuit.n_actions[envs] += 1
+            pursuit.chooses[envs] = True
             if index + 1 < len(self.layers):
-                tally[f"layer_{index}/subgoal_success"].append(reached[index + 1])
-                if pursuit.is_test:
-                    tally[f"layer_{index}/test_success"].append(reached[index + 1])
-            if env is not None:
-                transition = {
-                    REWARD: float(reached[index]) - 1,
-                    TERMINATED: float(terminated),  # whether its goal ends it, a sample finds out
-                    ACTION: pursuit.action,
-                }
-                if index + 1 < len(self.layers):
-                    transition |= self._in_hindsight(plan, index, seen, reached=reached[index + 1])
-                done = index > highest or (index == 0 and over)
-                self._remember(env, plan, index, transition, done=done)
-            pursuit.action = None
+                outcomes = reached[index + 1]
+                tally[f"layer_{index}/subgoal_success"] += outcomes[envs].tolist()
+                tested = envs[pursuit.is_test[envs]]
+                tally[f"layer_{index}/test_success"] += outcomes[tested].tolist()
+            if terminated is not None:
+                done = over if index == 0 else ended[index - 1]
+                self._remember(plan, index, envs, reached, terminated[envs], done[envs])
+
+    def _turn_round(self, plan: Plan, reached: np.ndarray) -> None:
+        """Where the highest goal is reached, the way leads to the environment's, or back."""
+        for env in np.flatnonzero(reached).tolist():
+            if env in plan.detours:
+                del plan.detours[env]
+            elif env in plan.returning:
+                plan.detours[env] = self.exploration.edge(self.layers[0], self.rng)
 
     def _remember(
-        self, env: int, plan: Plan, index: int, transition: Mapping[str, Any], *, done: bool
+        self,
+        plan: Plan,
+        index: int,
+        envs: np.ndarray,
+        reached: np.ndarray,
+        terminated: np.ndarray,
+        done: np.ndarray,
     ) -> None:
-        """Store a transition, "[s_i, a_i, s'_i, r in {-1, 0}, g_i]"; HER draws when it samples."""
+        """Store transitions, "[s_i, a_i, s'_i, r in {-1, 0}, g_i]"; HER draws when it samples."""
         store, pursuit = self.layers[index].store, plan.layers[index]
-        assert pursuit.goal is not None
+        assert pursuit.goals is not None
+        assert pursuit.start is not None
+        assert pursuit.actions is not None
+        assert plan.here is not None
+        transitions = {
+            REWARD: reached[index][envs] - 1.0,
+            TERMINATED: terminated,  # whether its goal ends it, a sample finds out
+            ACTION: pursuit.actions[envs],
+        }
+        if index + 1 < len(self.layers):
+            transitions |= self._in_hindsight(plan, index, envs, reached[index + 1][envs])
+        for env in np.intersect1d(store.between_episodes(), envs):
+            store.begin(env, pursuit.start.pursuing(index, pursuit.goals, np.array([env])))
+        next_goals = plan.highest_goals() if index == 0 else pursuit.goals
+        following = plan.here.pursuing(index, next_goals, envs)
+        store.append_all(transitions, following, done, envs)
+
+    def _in_hindsight(
+        self, plan: Plan, index: int, envs: np.ndarray, reached: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Say which actions an upper layer's transitions show, and whose test was missed."""
+        pursuit, below = plan.layers[index], self.layers[index + 1]
+        assert pursuit.actions is not None
         assert pursuit.start is not None
         assert plan.here is not None
-        if not store.in_episode(env):
-            store.begin(env, pursuit.start.pursuing(index, pursuit.goal))
-        next_goal = plan.highest_goal() if index == 0 else pursuit.goal
-        store.append(env, transition, plan.here.pursuing(index, next_goal), over=done)
-
-    def _in_hindsight(self, plan: Plan, index: int, seen: Seen, *, reached: bool) -> dict[str, Any]:
-        """Say which action an upper layer's transition shows, and whether its test was missed."""
-        pursuit, below = plan.layers[index], self.layers[index + 1]
-        assert pursuit.action is not None
-        assert pursuit.start is not None
+        proposed = pursuit.actions[envs]
         # algorithm 1: a missed test is a penalty without a future, see the sampler
-        missed = pursuit.is_test and self.testing.missed(
+        missed = pursuit.is_test[envs] & self.testing.missed(
             reached=reached,
-            n_actions=plan.layers[index + 1].n_actions,
+            n_actions=plan.layers[index + 1].n_actions[envs],
             time_scale=below.time_scale,
         )
         # algorithm 1: a missed subgoal is replaced by what was achieved
-        here, there = pursuit.start.achieved[index + 1], seen.achieved[index + 1]
+        here, there = (seen.achieved[index + 1][envs] for seen in (pursuit.start, plan.here))
         achieved = below.goals.to_action(there, here)
         return {
-            ACTION: self.relabelling.action(pursuit.action, achieved, reached=reached),
-            PROPOSED: pursuit.action,
-            MISSED: float(missed),
+            ACTION: self.relabelling.action(proposed, achieved, reached=reached),
+            PROPOSED: proposed,
+            MISSED: missed,
         }

@@ -40,15 +40,20 @@ class HindsightRelabelling(HindsightGoals):
         super().__init__(n_sampled_goal, goal_selection_strategy, n_candidates)
         self.hindsight_actions = hindsight_actions
 
-    def action(self, proposed: np.ndarray, achieved: np.ndarray, *, reached: bool) -> np.ndarray:
+    def action(
+        self, proposed: np.ndarray, achieved: np.ndarray, *, reached: np.ndarray
+    ) -> np.ndarray:
         """
-        Say which action a transition of an upper layer shows.
+        Say which actions transitions of an upper layer show.
 
-        :param proposed: the subgoal, scaled
-        :param achieved: what the layer below achieved instead, scaled
-        :param reached: whether the subgoal was reached
+        :param proposed: (B, G) the subgoals, scaled
+        :param achieved: (B, G) what the layer below achieved instead, scaled
+        :param reached: (B,) whether the subgoals were reached
+        :return: (B, G)
         """
-        return achieved if self.hindsight_actions and not reached else proposed
+        if not self.hindsight_actions:
+            return proposed
+        return np.where(reached[:, None], proposed, achieved)
 
 
 class SubgoalTesting:
@@ -63,23 +68,26 @@ class SubgoalTesting:
             raise ValueError(f"subgoal_testing.share must be from 0 to 1, got {share}")
         self.share = share
 
-    def starts(self, rng: np.random.Generator) -> bool:
+    def starts(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """
-        Decide whether to test a subgoal.
+        Decide which subgoals to test.
 
+        :param n: how many there are
         :param rng: only source of randomness
+        :return: (n,) bool
         """
-        return self.share > 0 and rng.random() < self.share
+        return rng.random(n) < self.share if self.share > 0 else np.zeros(n, bool)
 
-    def missed(self, *, reached: bool, n_actions: int, time_scale: int) -> bool:
+    def missed(self, *, reached: np.ndarray, n_actions: np.ndarray, time_scale: int) -> np.ndarray:
         """
-        Judge a test: only all the layer's actions are proof; an episode may end for other reasons.
+        Judge tests: only all the layer's actions are proof; an episode may end for other reasons.
 
-        :param reached: whether the subgoal was reached
-        :param n_actions: that the layer below has used
+        :param reached: (B,) whether the subgoals were reached
+        :param n_actions: (B,) that the layer below has used
         :param time_scale: that it may use
+        :return: (B,) bool
         """
-        return not reached and n_actions >= time_scale
+        return ~reached & (n_actions >= time_scale)
 
     def penalties(
         self,

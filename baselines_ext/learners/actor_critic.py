@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 import torch as th
 from gymnasium.spaces import flatdim
-from stable_baselines3.common.noise import ActionNoise
+from stable_baselines3.common.noise import ActionNoise, VectorizedActionNoise
 from stable_baselines3.common.policies import BasePolicy
 
 from baselines_ext.learners.off_policy import LeanOffPolicy
@@ -322,11 +322,18 @@ class LeanActorCritic(LeanOffPolicy):
         else:
             scaled = self.scaled_actions(observations, deterministic=False)
         if self.action_noise is not None:
-            scaled = np.clip(scaled + self.action_noise(), -1, 1).astype(np.float32)
+            scaled = np.clip(scaled + self._noise(n), -1, 1).astype(np.float32)
         if self.random_share > 0 and not random:
             replaced = self.rng.random(n) < self.random_share
             scaled[replaced] = self._uniform_actions(n)[replaced]
         return scaled
+
+    def _noise(self, n: int) -> np.ndarray:
+        """Draw noise for n actions; that of a layer of HAC is one for all environments."""
+        assert self.action_noise is not None
+        if isinstance(self.action_noise, VectorizedActionNoise):
+            return self.action_noise()
+        return np.stack([self.action_noise() for _ in range(n)])
 
     def _uniform_actions(self, n: int) -> np.ndarray:
         shape = (n, *self.action_space.shape)  # type: ignore[misc]

@@ -21,7 +21,7 @@ from baselines_ext.replay.buffer import EpisodeReplayBuffer
 from baselines_ext.replay.fields import ACTION
 from baselines_ext.replay.ring import Rows
 from baselines_ext.replay.samplers import Sampler, Uniform
-from baselines_ext.rollout.collector import Collector, copied
+from baselines_ext.rollout.collector import Collector, with_terminal_observations
 from baselines_ext.rollout.noise import resolve_noise
 from baselines_ext.rollout.resume import replay_episodes
 
@@ -287,29 +287,10 @@ class LeanOffPolicy(SchedulesLearningRate, Collector, OffPolicyAlgorithm):
         if normalizer is not None:
             after, reward = normalizer.get_original_obs(), normalizer.get_original_reward()
             self._last_original_obs = after
-        last_of_episode = self._with_terminal_observations(after, dones, infos)
+        unnormalize = None if normalizer is None else normalizer.unnormalize_obs
+        last_of_episode = with_terminal_observations(after, dones, infos, unnormalize)
         replay_buffer.add(before, last_of_episode, buffer_action, reward, dones, infos)
         self._last_obs = new_obs
-
-    def _with_terminal_observations(
-        self, observations: Any, dones: np.ndarray, infos: list[dict[str, Any]]
-    ) -> Any:
-        """Undo the automatic reset: where an episode ended, take its own last observation."""
-        if not dones.any():
-            return observations
-        normalizer = self._vec_normalize_env
-        is_dict = isinstance(observations, dict)
-        changed = copied(observations)
-        for env in np.flatnonzero(dones):
-            terminal = infos[env]["terminal_observation"]
-            if normalizer is not None:
-                terminal = normalizer.unnormalize_obs(terminal)
-            if is_dict:
-                for key, value in changed.items():
-                    value[env] = terminal[key]
-            else:
-                changed[env] = terminal
-        return changed
 
     def resume_episodes(self) -> bool:
         """

@@ -75,21 +75,22 @@ class EpisodeRing:
         self._in_episode[env] = not over
         return here, row
 
-    def _step_all(self, over: np.ndarray) -> tuple[Rows, Rows]:
-        """Do for all environments what ``_step`` does for one: their episodes have begun."""
-        here = self._head.copy()
+    def _step_all(self, over: np.ndarray, envs: np.ndarray | None = None) -> tuple[Rows, Rows]:
+        """Do for several environments what ``_step`` does for one: their episodes have begun."""
+        envs = np.arange(self.n_envs) if envs is None else envs
+        here = self._head[envs]
         self.has_action[here] = True
-        self.n_transitions += self.n_envs
+        self.n_transitions += len(envs)
         numbers = self._episode[here]
         places = here % self.rows_per_env
         starts = here - places
         rows = starts + (places + 1) % self.rows_per_env
         self._forget(rows)
-        self._head[:] = rows
-        np.maximum(self.n_used, rows - starts + 1, out=self.n_used)
+        self._head[envs] = rows
+        self.n_used[envs] = np.maximum(self.n_used[envs], rows - starts + 1)
         self._episode[rows] = numbers
         self._last[numbers] = rows
-        np.logical_not(over, out=self._in_episode)
+        self._in_episode[envs] = ~over
         return here, rows
 
     def _play(self, env: int, n: int) -> Rows:

@@ -144,15 +144,17 @@ class ReplayStore(EpisodeRing):
         transitions: Mapping[str, np.ndarray],
         next_observations: Mapping[str, np.ndarray],
         over: np.ndarray,
+        envs: np.ndarray | None = None,
     ) -> None:
         """
-        Do for all environments what ``append`` does for one.
+        Do for several environments what ``append`` does for one.
 
-        :param transitions: all fields of a transition, by name: (n_envs, ...)
-        :param next_observations: by field name, (n_envs, ...)
-        :param over: bool, (n_envs,)
+        :param transitions: all fields of a transition, by name: (B, ...)
+        :param next_observations: by field name, (B, ...)
+        :param over: bool, (B,)
+        :param envs: (B,) their numbers, none twice; None: all of them
         """
-        here, rows = self._step_all(over)
+        here, rows = self._step_all(over, envs)
         self._write_all(here, transitions)
         self._write_all(rows, next_observations)
 

@@ -1,7 +1,7 @@
 """How experience is collected: one step of all environments at a time, for every algorithm."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,3 +95,33 @@ def copied(observations: Any) -> Any:
     if isinstance(observations, dict):
         return {key: value.copy() for key, value in observations.items()}
     return observations.copy()
+
+
+def with_terminal_observations(
+    observations: Any,
+    dones: np.ndarray,
+    infos: Sequence[Mapping[str, Any]],
+    read: Callable[[Any], Any] | None = None,
+) -> Any:
+    """
+    Undo the automatic reset: where an episode ended, take its own last observation.
+
+    :param observations: after a step, an array or a dict of arrays: (n, ...)
+    :param dones: (n,)
+    :param infos: of the step
+    :param read: undoes what was done to those in the infos alone, such as normalisation
+    :return: a copy where an episode ended
+    """
+    if not dones.any():
+        return observations
+    changed = copied(observations)
+    for env in np.flatnonzero(dones).tolist():
+        terminal = infos[env]["terminal_observation"]
+        if read is not None:
+            terminal = read(terminal)
+        if isinstance(changed, dict):
+            for key, values in changed.items():
+                values[env] = terminal[key]
+        else:
+            changed[env] = terminal
+    return changed

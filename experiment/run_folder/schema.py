@@ -6,7 +6,7 @@ from pathlib import Path
 from interface.errors import UserError
 from interface.run_files import CONFIG
 
-SCHEMA = 3
+SCHEMA = 4
 """Raised when configs or checkpoints of before cannot be gone on with any more."""
 
 CONFIG_LINE = f"## schema {SCHEMA}\n"

@@ -18,7 +18,7 @@ import baselines_ext
 import envs  # noqa: F401
 from baselines_ext.hac.exploration import ExplorationGoals
 from baselines_ext.hac.goal_space import scaled, unscaled
-from baselines_ext.hac.hierarchy import Pursuit, highest_to_act
+from baselines_ext.hac.hierarchy import ended_actions
 from baselines_ext.hac.layer import resolve_time_scales
 from baselines_ext.hac.transitions import MISSED, PROPOSED, HindsightRelabelling, SubgoalTesting
 
@@ -101,8 +101,12 @@ def test_time_scales_that_do_not_fit(time_scales, steps, message):
     ],
 )
 def test_who_acts_after_a_step(reached, n_actions, over, highest):
-    pursuits = [Pursuit(n_actions=n) for n in n_actions]
-    assert highest_to_act(reached, pursuits, [5, 10, 10], over=over) == highest
+    """In the second of two environments; in the first one nothing has ended but the lowest's."""
+    both = np.array([[False, each] for each in reached])
+    used = [np.array([0, n]) for n in n_actions]
+    ended = ended_actions(both, used, [5, 10, 10], np.array([False, over]))
+    assert ended[:, 0].tolist() == [False, False, True]
+    assert ended[:, 1].tolist() == [index >= highest for index in range(3)]
 
 
 @pytest.mark.parametrize(
@@ -111,20 +115,25 @@ def test_who_acts_after_a_step(reached, n_actions, over, highest):
 )
 def test_hindsight_actions(reached, hindsight, action):
     relabelling = HindsightRelabelling(hindsight_actions=hindsight)
-    assert relabelling.action(np.array(0.5), np.array(-0.5), reached=reached) == action
+    proposed, achieved = np.array([[0.5], [0.7]]), np.array([[-0.5], [-0.7]])
+    found = relabelling.action(proposed, achieved, reached=np.array([reached, True]))
+    assert found.tolist() == [[action], [0.7]]
 
 
 @pytest.mark.parametrize(
     ("reached", "n_actions", "missed"), [(False, 10, True), (False, 9, False), (True, 10, False)]
 )
 def test_a_test_is_missed_only_when_all_actions_are_used(reached, n_actions, missed):
-    assert SubgoalTesting().missed(reached=reached, n_actions=n_actions, time_scale=10) is missed
+    found = SubgoalTesting().missed(
+        reached=np.array([reached]), n_actions=np.array([n_actions]), time_scale=10
+    )
+    assert found.tolist() == [missed]
 
 
 @pytest.mark.parametrize(("share", "n_tests"), [(0.0, 0), (1.0, 100)])
 def test_the_share_of_tests(share, n_tests):
     rng = np.random.default_rng(0)
-    assert sum(SubgoalTesting(share).starts(rng) for _ in range(100)) == n_tests
+    assert SubgoalTesting(share).starts(100, rng).sum() == n_tests
     with pytest.raises(ValueError, match=r"from 0 to 1, got 1\.5"):
         SubgoalTesting(1.5)
 
@@ -175,13 +184,11 @@ def test_inside_a_subgoal_test_nobody_explores_and_nobody_tests():
     class Watched:
         explored: list[tuple[int, bool, bool]] = []  # noqa: RUF012
 
-        def propose(self, learner, observation, *, explore, random):
-            plan = model.plans[0]
+        def propose(self, learner, observations, *, explore, random):
             index = [layer.learner for layer in model.layers].index(learner)
-            self.explored.append(
-                (index, explore, any(each.is_test for each in plan.layers[:index]))
-            )
-            return np.zeros(learner.action_space.shape, np.float32)
+            above = model.plan.layers[:index]
+            self.explored.append((index, bool(explore[0]), any(each.is_test[0] for each in above)))
+            return np.zeros((1, *learner.action_space.shape), np.float32)
 
     watched = Watched()
     model = agent(
@@ -207,17 +214,16 @@ def test_layers_with_the_same_goals_are_asked_for_together():
 
     model.goals.reached = reached
     model.learn(20)
-    assert asked == [(3, 2)] * 20
+    assert asked == [(3, 1, 2)] * 20
 
 
 def test_plans_hold_what_nobody_else_writes_into():
     model = agent(n_envs=2)
     model.learn(10)
     assert isinstance(model._last_obs, dict)
-    for plan in model.plans:
-        assert plan.here is not None
-        for key, value in plan.here.observation.items():
-            assert not np.shares_memory(value, model._last_obs[key])
+    assert model.plan.here is not None
+    for key, values in model.plan.here.observations.items():
+        assert not np.shares_memory(values, model._last_obs[key])
 
 
 def largest_difference(one: dict[str, Any], other: dict[str, Any]) -> float:
@@ -294,9 +300,9 @@ def test_learning_again_begins_new_episodes():
     model = agent()
     model.learn(7)
     model.learn(3)
-    assert len(model.plans[0].played) == 3
+    assert len(model.plan.played[0]) == 3
     model.learn(4, reset_num_timesteps=False)
-    assert len(model.plans[0].played) == 7
+    assert len(model.plan.played[0]) == 7
 
 
 def test_a_saved_agent_acts_the_same(tmp_path: Path):
@@ -323,7 +329,7 @@ def test_what_was_remembered_goes_into_an_agent_whose_environments_begin_anew(tm
     n_before = other.layers[1].store.n_transitions
     other.learn(10, reset_num_timesteps=False)
     assert other.layers[1].store.n_transitions == n_before + 10
-    assert [len(plan.played) for plan in other.plans] == [5, 5]
+    assert [len(played) for played in other.plan.played] == [5, 5]
 
 
 def test_files_of_another_number_of_layers_are_refused(tmp_path: Path):
@@ -382,4 +388,4 @@ def test_predict_leaves_the_state_as_it_was():
     model.predict(observation, state, np.array([False]), deterministic=True)
     assert pickle.dumps(state) == before
     _, fresh = model.predict(observation, state, np.array([True]), deterministic=True)
-    assert [pursuit.n_actions for pursuit in fresh[0].layers] == [0, 0]
+    assert [pursuit.n_actions.tolist() for pursuit in fresh.layers] == [[0], [0]]

@@ -188,9 +188,9 @@ def test_differences_of_bytes_do_not_wrap_around():
     space = spaces.Box(0, 9, (2,), np.uint8)
     model = agent(env=DummyVecEnv([lambda: Grid(space)]), time_scales=[4, 5])
     goals = model.layers[1].goals
-    near = goals.achieved({"achieved_goal": np.array([1, 2], np.uint8)})
-    far = goals.achieved({"achieved_goal": np.array([2, 1], np.uint8)})
-    np.testing.assert_array_equal(near - far, [-1, 1])
+    near = goals.achieved({"achieved_goal": np.array([[1, 2]], np.uint8)})
+    far = goals.achieved({"achieved_goal": np.array([[2, 1]], np.uint8)})
+    np.testing.assert_array_equal(near - far, [[-1, 1]])
 
 
 def test_goals_that_do_not_fit_together():

@@ -120,17 +120,20 @@ def test_after_the_edge_an_episode_pursues_its_own_goal():
             return np.zeros(2, np.float32)
 
     model = agent(exploration=Here(), layer_classes=["sac"], time_scales=[-1])
-    observation = {key: np.full(2, 0.9, np.float32) for key in ("observation", "achieved_goal")}
-    observation["desired_goal"] = np.full(2, 0.5, np.float32)
-    there = observation | {"achieved_goal": np.zeros(2, np.float32)}
-    plan = model.hierarchy.begin_episode()
+    observation = {
+        key: np.full((1, 2), 0.9, np.float32) for key in ("observation", "achieved_goal")
+    }
+    observation["desired_goal"] = np.full((1, 2), 0.5, np.float32)
+    there = observation | {"achieved_goal": np.zeros((1, 2), np.float32)}
+    never, plan = np.zeros(1, bool), model.plan
+    model.hierarchy.begin_episodes(plan, [0])
     plan.here = model.hierarchy.see(observation)
     pursued = []
     for seen in (observation, there, observation):
         model.hierarchy.act(plan, explore=True)
-        assert plan.layers[0].goal is not None
-        pursued.append(plan.layers[0].goal[0])
-        model.hierarchy.end_actions(plan, seen, over=False, tally=model.tally, env=0)
+        assert plan.layers[0].goals is not None
+        pursued.append(plan.layers[0].goals[0, 0])
+        model.hierarchy.end_actions(plan, seen, over=never, tally=model.tally, terminated=never)
     # the second step shows that the first goal is reached, the third has the environment's own
     assert pursued == [0.0, 0.0, 0.5]
     store = model.layers[0].store
@@ -150,15 +153,16 @@ def test_an_exploring_episode_may_go_to_the_edge_again_after_its_goal(again):
             return np.zeros(2, np.float32)
 
     model = agent(exploration=Edge(again=again), layer_classes=["sac"], time_scales=[-1])
-    observation = {key: np.full(2, 0.5, np.float32) for key in ("observation", "desired_goal")}
-    plan = model.hierarchy.begin_episode()
+    observation = {key: np.full((1, 2), 0.5, np.float32) for key in ("observation", "desired_goal")}
+    never, plan = np.zeros(1, bool), model.plan
+    model.hierarchy.begin_episodes(plan, [0])
     pursued = []
     plan.here = model.hierarchy.see(observation | {"achieved_goal": observation["desired_goal"]})
     for place in (0.9, 0.0, 0.5, 0.0, 0.5):
-        pursued.append(plan.highest_goal()[0])
-        seen = observation | {"achieved_goal": np.full(2, place, np.float32)}
+        pursued.append(plan.highest_goals()[0, 0])
+        seen = observation | {"achieved_goal": np.full((1, 2), place, np.float32)}
         model.hierarchy.act(plan, explore=True)
-        model.hierarchy.end_actions(plan, seen, over=False, tally=model.tally, env=0)
+        model.hierarchy.end_actions(plan, seen, over=never, tally=model.tally, terminated=never)
     assert pursued == ([0.0, 0.0, 0.5, 0.0, 0.5] if again else [0.0, 0.0, 0.5, 0.5, 0.5])
 
 
@@ -169,4 +173,4 @@ def test_evaluations_pursue_the_environments_goals():
         key: np.full(2, 0.3, np.float32) for key in ("achieved_goal", "desired_goal", "observation")
     }
     _, state = model.predict(observation)
-    assert state[0].first is None
+    assert not state.detours

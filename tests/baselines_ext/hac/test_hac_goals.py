@@ -58,7 +58,7 @@ def test_subgoals_of_the_observation():
     env = venv()
     goals = goals_of(env, lambda achieved, desired: np.zeros(len(desired)))
     made = observed_goals(env, goals, indices=[1], low=[-2], high=[2], thresholds=[0.5])
-    assert made.achieved({"observation": np.array([3.0, 4.0])}) == [4.0]
+    assert made.achieved({"observation": np.array([[3.0, 4.0]])}) == [[4.0]]
     far_and_near = made.reached(np.array([[0.0], [0.0]]), np.array([[0.6], [0.4]]))
     np.testing.assert_array_equal(far_and_near, [False, True])
     with pytest.raises(ValueError, match="equally long, got 1, 2, 2, 2"):
