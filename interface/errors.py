@@ -10,6 +10,10 @@ from util.nearest_name import did_you_mean
 class UserError(ValueError):
     """Wrong input. The message names the value got and what would be right."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Let a notebook show the sentence alone; IPython asks for this name."""
+        return [str(self)]
+
 
 def unknown_name(kind: str, wrong: str, known: Iterable[str]) -> UserError:
     """

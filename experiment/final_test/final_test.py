@@ -9,7 +9,12 @@ from omegaconf import DictConfig
 from envs.episode_recorder import Episode
 from envs.episode_seeds import final_test_seeds
 from experiment.build.environments import import_packages
-from experiment.evaluation.evaluation import evaluate, make_evaluation_env, summarize
+from experiment.evaluation.evaluation import (
+    EvaluationEnv,
+    evaluate,
+    make_evaluation_env,
+    summarize,
+)
 from experiment.evaluation.rendering import check_mode, render_episodes
 from experiment.final_test.baselines import play_baselines
 from experiment.final_test.episode_report import (
@@ -94,16 +99,8 @@ def play(cfg: DictConfig, file: AgentFile) -> Tested:
     :param file: of the agent
     """
     check_mode(file.cfg)
-    import_packages(file.cfg.imports)
-    if not has_env(file.cfg):
-        raise UserError(f"env=none leaves no episodes to play; {_INSTEAD}")
     title = file.title()
-    env = make_evaluation_env(
-        file.cfg, final_test_seeds(cfg.n_episodes), load=file.load_normalization
-    )
-    model = file.load(env.venv, cfg.device)
-    if not isinstance(model, Acts):
-        raise UserError(f"{type(model).__name__} has no predict and plays no episodes; {_INSTEAD}")
+    env, model = prepare(cfg, file)
     _say(title)
     watched = None
     if cfg.export is not None and isinstance(model, ReadsInputs) and not model.folds_exactly:
@@ -111,6 +108,28 @@ def play(cfg: DictConfig, file: AgentFile) -> Tested:
     episodes = evaluate(model, env, cfg.n_episodes, watched)
     env.close()
     return Tested(file, model, episodes, None if watched is None else watched.clipped_share)
+
+
+def prepare(
+    cfg: DictConfig, file: AgentFile, render_mode: str | None = None
+) -> tuple[EvaluationEnv, Acts]:
+    """
+    Load an agent, and make the environment of its test.
+
+    :param cfg: of ``conf/evaluate.yaml``
+    :param file: of the agent
+    :param render_mode: as in Gymnasium
+    :raises UserError: if there is no environment, or the agent is none, or of another version
+    """
+    import_packages(file.cfg.imports)
+    if not has_env(file.cfg):
+        raise UserError(f"env=none leaves no episodes to play; {_INSTEAD}")
+    seeds = final_test_seeds(cfg.n_episodes)
+    env = make_evaluation_env(file.cfg, seeds, render_mode, load=file.load_normalization)
+    model = file.load(env.venv, cfg.device)
+    if not isinstance(model, Acts):
+        raise UserError(f"{type(model).__name__} has no predict and plays no episodes; {_INSTEAD}")
+    return env, model
 
 
 def _write(tested: Tested) -> list[Path]:

@@ -1,5 +1,6 @@
 """Draw curves by matplotlib, for papers and READMEs."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,16 @@ _LOOK: Any = {
 }
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows where it is the last value of a cell."""
+
+    def _repr_png_(self) -> bytes:
+        picture = io.BytesIO()
+        with mpl.rc_context(_LOOK):
+            self.savefig(picture, format="png", dpi=100)
+        return picture.getvalue()
+
+
 def write_figure(panels: Panels, labels: Sequence[str], x: str, paths: Sequence[Path]) -> None:
     """
     Draw a grid of pictures: a row per metric and a column per environment if there are several.
@@ -49,12 +60,13 @@ def write_figure(panels: Panels, labels: Sequence[str], x: str, paths: Sequence[
     :param x: steps or minutes
     :param paths: of the files; the suffix decides their format
     """
+    figure = draw_figure(panels, labels, x)
     with mpl.rc_context(_LOOK):
-        figure = draw_figure(panels, labels, x)
         for path in paths:
             figure.savefig(path, dpi=150, bbox_inches="tight")
 
 
+@mpl.rc_context(_LOOK)
 def draw_figure(panels: Panels, labels: Sequence[str], x: str) -> Figure:
     """
     Draw, without writing.
@@ -65,7 +77,7 @@ def draw_figure(panels: Panels, labels: Sequence[str], x: str) -> Figure:
     """
     n_rows, n_columns = _shape(panels)
     width, height = _PANEL_INCHES
-    figure = Figure(figsize=(width * n_columns, height * n_rows + 0.5), layout="constrained")
+    figure = ShownFigure(figsize=(width * n_columns, height * n_rows + 0.5), layout="constrained")
     grid = figure.subplots(n_rows, n_columns, squeeze=False)
     used: dict[str, Artist] = {}
     for axes, ((env, metric), curves) in zip(grid.flat, panels.items(), strict=False):
