@@ -25,6 +25,7 @@ from envs.remote_errors import RaisesErrors, SendsErrors
 from envs.success import SuccessInfo
 from envs.translated_spaces import translated
 from interface.algorithm import AlgorithmSpec
+from interface.environment_ids import missing_simulators
 from interface.errors import UserError, told
 from interface.instantiation import instantiate
 from interface.moved import where_it_went
@@ -81,6 +82,10 @@ def make_env(
 def _reason(error: Exception) -> str:
     if isinstance(error, TypeError) and "'render_mode'" in str(error):
         return "it cannot be shown, its constructor takes no render_mode"
+    if isinstance(error, gym.error.NameNotFound) or "mujoco" in str(error).lower():
+        missing = missing_simulators()
+        if missing:
+            return missing
     if isinstance(error, gym.error.Error | TypeError | ValueError):
         return " ".join(map(str, error.args))
     return told(error)

@@ -10,6 +10,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from interface.environment_ids import missing_simulators
 from interface.resolvers import REPOSITORY
 from util.nearest_name import nearest_name
 
@@ -65,6 +66,9 @@ def _missing_config(path: str, options: list[str]) -> str:
     shown = options if len(options) <= _MOST_OPTIONS else _closest(name, options)
     listing = ", ".join(shown) + (", ..." if len(shown) < len(options) else "")
     question = f"; did you mean {group}={close}?" if close else ""
+    missing = missing_simulators() if group == "env" else ""
+    if missing:
+        question += f"; {missing}"
     return f"unknown {group} {name!r}{question}\n{len(options)} exist: {listing}"
 
 
