@@ -22,7 +22,7 @@ lint() {
     ruff format --check . || status=1
     ruff check . || status=1
     mypy || status=1
-    shellcheck ./*.sh .ci/run || status=1
+    shellcheck ./*.sh .ci/run conf/container/*.sh || status=1
     codespell || status=1
     return $status
 }
@@ -37,7 +37,7 @@ browser() {
         return 0
     fi
     [ -x $venv/bin/python ] || python -m venv $venv || return 1
-    $venv/bin/python -m pip install --quiet -r tests/requirements-browser.txt || return 1
+    $venv/bin/python -m pip install --quiet -r conf/requirements/browser.txt || return 1
     python -c "$sites" >"$($venv/bin/python -c "$sites")/subgoal.pth"
     $venv/bin/python -m pytest tests/project/test_browser.py
 }

@@ -12,11 +12,13 @@ _MODULE = "hydra_plugins.subgoal_launchers.subgoal_launchers"
 
 @dataclass
 class SlurmConfig(SlurmQueueConf):
-    """What hydra-submitit-launcher knows, and how many trials share an allocation."""
+    """What hydra-submitit-launcher knows, how many trials share a job, and in which image."""
 
     _target_: str = f"{_MODULE}.SlurmLauncher"
     jobs_per_instance: int = MISSING
     idle_seconds: float = MISSING
+    container: str | None = None
+    container_setup: list[str] = MISSING
 
 
 @dataclass

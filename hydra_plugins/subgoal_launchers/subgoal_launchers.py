@@ -98,20 +98,35 @@ class SlurmLauncher(_QueueLauncher):
 
     :param jobs_per_instance: jobs at once in one allocation
     :param idle_seconds: after which an allocation for several jobs that has none is given back
+    :param container: an image, in which jobs run; None: by this process's Python
+    :param container_setup: in place of ``setup`` where there is one
     :param params: of hydra-submitit-launcher
     """
 
     n_runs_per_host = 1  # each has its cores to itself
 
-    def __init__(self, jobs_per_instance: int, idle_seconds: float, **params: Any) -> None:
+    def __init__(
+        self,
+        jobs_per_instance: int,
+        idle_seconds: float,
+        container: str | None,
+        container_setup: Sequence[str],
+        **params: Any,
+    ) -> None:
         super().__init__(**params)
         self._jobs_per_instance, self._idle_seconds = jobs_per_instance, idle_seconds
+        self._container, self._container_setup = container, container_setup
 
     def _make_queue(self) -> Any:
+        from hydra_plugins.subgoal_launchers._container import in_container
         from hydra_plugins.subgoal_launchers._pack import Pack
         from hydra_plugins.subgoal_launchers._queue import JobQueue, slurm_executor
         from hydra_plugins.subgoal_launchers._slurm import check_slurm
 
+        if self._container is not None:
+            assert self.config is not None
+            folders = (REPOSITORY, Path(self.config.hydra.sweep.dir))
+            self.params |= in_container(self._container, self._container_setup, folders)
         check_slurm(self.params)
         if self._jobs_per_instance == 1:
             return JobQueue(slurm_executor(self.params))

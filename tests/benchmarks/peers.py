@@ -12,6 +12,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv
 
 import baselines_ext
+from interface.resolvers import REPOSITORY
 from tests.benchmarks.experience import DATA, GOAL_ENV, Setting, fill, now
 
 HER: dict[str, Any] = {"n_sampled_goal": 4, "goal_selection_strategy": "future"}
@@ -93,7 +94,7 @@ class SbxPeer:
 def install_sbx() -> None:
     if SBX_PYTHON.exists():
         return
-    requirements = Path(__file__).with_name("requirements.txt")
+    requirements = REPOSITORY / "conf" / "requirements" / "sbx.txt"
     subprocess.run(["python3", "-m", "venv", SBX_PYTHON.parents[1]], check=True)
     subprocess.run([SBX_PYTHON, "-m", "pip", "install", "-q", "-r", requirements], check=True)
 
