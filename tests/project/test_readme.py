@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from experiment.cli.subgoal import script_of
 from interface.resolvers import REPOSITORY
 from tests.readmes import READMES, commands_of, write_packages
 from tests.running import command
@@ -74,7 +75,11 @@ def test_command(line: str, trained: list[str], packages: str, tmp_path: Path):
     text, _, comment = line.partition("#")
     text = text.strip().removeprefix("source ./set_paths.sh && ")
     words = shlex.split(text)
-    if words[0] == "./run_testing.sh":
+    if words[0] == "subgoal":
+        words = ["python", f"experiment/{script_of(words[1]).name}", *words[2:]]
+    if words[0] in ("pip", "docker", "apptainer"):
+        assert_files_and_pins_exist(words)
+    elif words[0] == "./run_testing.sh":
         assert subprocess.run(["bash", "-n", words[0]], cwd=REPOSITORY, check=False).returncode == 0
     elif words[:2] == ["mlflow", "ui"]:
         assert_mlflow_ui_answers(words[2:], tmp_path)
@@ -117,6 +122,15 @@ def test_the_examples_work_inside_the_repository_too(tmp_path: Path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert list((copied / "data" / "LineReach-v0" / "her").glob("*/result.json"))
+
+
+def assert_files_and_pins_exist(words: list[str]) -> None:
+    """What needs a network is not run; see test_packaging.py and test_subgoal.py."""
+    pins = (REPOSITORY / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    for word in words:
+        assert "==" not in word or word in pins
+        if word.startswith(("conf/", "experiment/")) or word == ".":
+            assert (REPOSITORY / word).exists()
 
 
 def python_arguments(words: list[str], data_dir: str, tmp_path: Path, *, long: bool) -> list[str]:

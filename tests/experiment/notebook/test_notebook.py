@@ -55,7 +55,8 @@ def test_the_example_runs(run_dir: Path, tmp_path: Path, monkeypatch: pytest.Mon
     assert not list(tmp_path.iterdir())
 
 
-def test_the_first_cell_is_five_lines_and_no_outputs_are_kept():
+def test_the_first_cell_is_the_five_lines_of_the_readme_and_no_outputs_are_kept():
+    assert code_cells()[0] in (REPOSITORY / "experiment" / "README.md").read_text(encoding="utf-8")
     assert len([line for line in code_cells()[0].splitlines() if line]) == 5
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
     assert not [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")]
