@@ -51,8 +51,10 @@ class LoadedRun:
 
         :param metrics: keys, e.g. ``eval/return``; none: the success rate
         :return: a figure, which a notebook shows
-        :raises UserError: if the run has no such metric
+        :raises UserError: if there is no such metric, or no run but a file of plain SB3
         """
+        if not (self.folder / EVALUATIONS).is_file():
+            raise UserError(f"{self.folder} has no {EVALUATIONS} to draw")
         chosen = metrics or (EVAL_SUCCESS_RATE,)
         known = read_csv(self.folder / EVALUATIONS).keys()
         for name in chosen:
@@ -69,7 +71,8 @@ def load_run(run: str = "latest", *overrides: str) -> LoadedRun:
     """
     Load a run.
 
-    :param run: its folder, its MLflow run id, ``latest``, or ``best`` with ``env=...``
+    :param run: its folder, its MLflow run id, ``latest``, ``best`` with ``"env=..."``, or a file
+        of plain Stable-Baselines3 with ``"env=..."``
     :param overrides: as ``evaluate.py`` takes them, e.g. ``"checkpoint=last"``, and
         ``"render=record"`` for an environment whose ``render()`` returns pictures
     :raises UserError: if there is none, or its checkpoint is of another version

@@ -6,8 +6,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
+import stable_baselines3 as sb3
 from hydra.core.global_hydra import GlobalHydra
 
 from experiment.notebook import load_run
@@ -80,6 +82,17 @@ def test_a_notebook_that_uses_hydra_keeps_its_own(run_dir: Path):
         assert GlobalHydra.instance().hydra is mine
     finally:
         GlobalHydra.instance().clear()
+
+
+def test_an_agent_of_plain_sb3_acts_and_has_no_curves(tmp_path: Path):
+    model = sb3.SAC("MlpPolicy", gym.make("Pendulum-v1"), buffer_size=1)
+    model.save(tmp_path / "agent.zip")
+    run = load_run(str(tmp_path / "agent.zip"), "env=Pendulum-v1")
+    seen: Any = run.env.reset()
+    action, _ = run.agent.predict(seen, deterministic=True)
+    assert np.array_equal(action, model.predict(seen, deterministic=True)[0])
+    with pytest.raises(UserError, match=r"has no evaluations\.csv to draw"):
+        run.plot()
 
 
 def test_wrong_input_is_one_sentence_in_a_notebook_too(run_dir: Path):
