@@ -18,7 +18,13 @@ _USER_ERROR_EXIT = 2
 
 
 def scripts() -> dict[str, Path]:
-    """List the scripts by name."""
+    """
+    List the scripts by name.
+
+    :raises UserError: if this is an installed copy, which lacks ``conf/``
+    """
+    if not (_REPOSITORY / "conf").is_dir():
+        raise UserError(f"{_REPOSITORY} is no clone of Subgoal; in the clone: pip install -e .")
     found = sorted((_REPOSITORY / "experiment").glob("*.py"))
     return {path.stem: path for path in found if path.stem != "__init__"}
 
@@ -30,8 +36,6 @@ def script_of(name: str) -> Path:
     :param name: e.g. ``train``, or ``mirror`` for ``comet_mirror``
     :raises UserError: if there is none, naming the nearest
     """
-    if not (_REPOSITORY / "conf").is_dir():
-        raise UserError(f"{_REPOSITORY} is no clone of Subgoal; in the clone: pip install -e .")
     known = scripts()
     if name in known:
         return known[name]
@@ -57,7 +61,7 @@ def overview() -> str:
 
 def _first_line(path: Path) -> str:
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    line = text.partition("\n")[0].replace("`", "")
+    line = text.partition("\n")[0].replace("`", "").removesuffix(".")
     return re.sub(r"python experiment/\w+\.py", f"subgoal {path.stem}", line)
 
 
@@ -74,10 +78,10 @@ def _environment() -> dict[str, str]:
 def main() -> None:
     """Become the script's process, as if it had been started by hand."""
     name, *arguments = sys.argv[1:] or ["--help"]
-    if name in ("-h", "--help", "help"):
-        print(overview())  # noqa: T201
-        return
     try:
+        if name in ("-h", "--help", "help"):
+            print(overview())  # noqa: T201
+            return
         script = script_of(name)
     except UserError as error:
         print(error, file=sys.stderr)  # noqa: T201
