@@ -15,6 +15,10 @@ class UserError(ValueError):
         return [str(self)]
 
 
+class ProgramError(RuntimeError):
+    """Somebody else's program failed. The message says how: a traceback of ours tells nothing."""
+
+
 def unknown_name(kind: str, wrong: str, known: Iterable[str]) -> UserError:
     """
     Make the error for a name that does not exist.

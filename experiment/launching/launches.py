@@ -12,6 +12,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
+from experiment.launching.arguments import Arguments, written
 from experiment.launching.launched_run import (
     LAUNCH,
     STOPS,
@@ -28,8 +29,6 @@ from interface.result import INTERRUPTED_EXIT
 from util.atomic_write import atomic_write_text
 from util.process_identity import identity
 from util.signals import handled_signals
-
-Arguments = dict[str, Any]
 
 _COMMANDS = "commands.json"
 
@@ -112,7 +111,7 @@ def commands_of(cfg: DictConfig) -> list[list[str]]:
     if plain["n_seeds"] > 0:
         axes.append([{"seed": seed} for seed in range(1, 1 + plain["n_seeds"])])
     return [
-        ["python", plain["script"], *_written(plain["argument"], common, *choice)]
+        ["python", plain["script"], *written(plain["argument"], common, *choice)]
         for choice in itertools.product(*axes)
     ]
 
@@ -148,16 +147,6 @@ def _matrix_commands(path: Path, output_dir: Path) -> Iterator[list[str]]:
     for row in load_rows(path) if path.is_dir() else [read_row(path)]:
         for seed in row.seeds:
             yield list(performance_command(row, seed, output_dir / f"{row.name}-s{seed}"))
-
-
-def _written(argument: str, *stacked: Arguments) -> list[str]:
-    """Write arguments; of a key that is there twice, the later one counts."""
-    merged = {key: value for arguments in stacked for key, value in arguments.items()}
-    return [argument.format(key=key, value=_text(value)) for key, value in merged.items()]
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
 def run_one(cfg: DictConfig, folder: Path) -> int:

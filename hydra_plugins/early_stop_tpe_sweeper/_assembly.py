@@ -18,6 +18,7 @@ from hydra_plugins.early_stop_tpe_sweeper._jobs import JobMaker, given_value
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
 from hydra_plugins.early_stop_tpe_sweeper._monitor_settings import MonitorSettings
 from hydra_plugins.early_stop_tpe_sweeper._no_repeats import NoRepeats
+from hydra_plugins.early_stop_tpe_sweeper._outcome import SENTENCE
 from hydra_plugins.early_stop_tpe_sweeper._plan import show_plan
 from hydra_plugins.early_stop_tpe_sweeper._report import write_report
 from hydra_plugins.early_stop_tpe_sweeper._reserved import check_searchable
@@ -244,10 +245,13 @@ def _bare(names: Sequence[str]) -> str:
 
 
 def _raise_if_failed(end: End, ledger: Ledger) -> None:
-    if end is End.FAILURES:
-        tracebacks = [one.user_attrs.get("traceback") for one in ledger.trials]
-        last = [text for text in tracebacks if text][-1]
-        raise RuntimeError(f"too many trials failed (hydra.sweeper.max_failure_rate):\n{last}")
+    if end is not End.FAILURES:
+        return
+    said = "too many trials failed (hydra.sweeper.max_failure_rate)"
+    last = [one.user_attrs for one in ledger.trials if "traceback" in one.user_attrs][-1]
+    if SENTENCE in last:
+        raise UserError(f"{said}, the last one with: {last[SENTENCE]}")
+    raise RuntimeError(f"{said}:\n{last['traceback']}")
 
 
 def _seed(arguments: Sequence[str]) -> int:

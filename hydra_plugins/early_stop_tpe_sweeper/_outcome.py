@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra_plugins.early_stop_tpe_sweeper._records import RESULT
-from interface.errors import UserError
+from interface.errors import ProgramError, UserError
 from interface.result import RunResult, Status
+
+SENTENCE = "error"
+"""Attribute of a failed trial whose error says all in one sentence."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,10 @@ def failed(error: BaseException) -> Outcome:
     :param error: what it raised
     """
     text = "".join(traceback.format_exception(error))
-    return Outcome(None, attributes={"traceback": text[-4000:]}, error=error)
+    attributes: dict[str, Any] = {"traceback": text[-4000:]}
+    if isinstance(error, UserError | ProgramError):
+        attributes[SENTENCE] = str(error)
+    return Outcome(None, attributes=attributes, error=error)
 
 
 def outcome_of(value: Any, worst: list[float]) -> Outcome:

@@ -69,7 +69,9 @@ def write_report(
     if winner is not None:
         verified = race.verdict(winner) is Verdict.VERIFIED
         log.info("%s: trial %d", "verified" if verified else "best, NOT verified", winner.number)
-        log.info("use it: %s", use(sweep_dir / TUNED, space, config))
+        how = use(sweep_dir / TUNED, space, config)
+        if how is not None:
+            log.info("use it: %s", how)
 
 
 def winner_of(ledger: Ledger, race: Race) -> Candidate | None:

@@ -85,16 +85,18 @@ def command() -> str:
     return shlex.join(["python", "experiment/" + Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
-def use(path: Path, space: SearchSpace, config: DictConfig) -> str:
+def use(path: Path, space: SearchSpace, config: DictConfig) -> str | None:
     """
     Write the command that trains what was found, with the packages and values of the search.
+
+    A task that is not ours has none; where one is searched, its own command says how to use it.
 
     :param path: of the preset
     :param space: that was searched
     :param config: of a trial
     """
     if OmegaConf.get_type(config) is not MainConfig:
-        return f"preset={path}"
+        return None
     chosen = [
         text for text in space.fixed if not text.startswith(("hydra", "seed=", "preset=", "debug="))
     ]

@@ -32,6 +32,8 @@ def known_configurations(
     :return: each with where it comes from, and which values it does not have from there
     """
     chosen = values_in(loader.load_sweep_config(config, space.fixed), space)
+    if not chosen:
+        return []  # keys that the config lacks: what is their default, only the task knows
     if "preset" not in config.hydra.runtime.choices:
         return [_known(chosen, "default", space)]
     plain = values_in(loader.load_sweep_config(config, [*space.fixed, "preset=none"]), space)

@@ -1,0 +1,12 @@
+"""Search any script's arguments: ``python experiment/search.py script=train.py report=log.csv``."""
+
+import sys
+from pathlib import Path
+
+# Python puts this file's folder on the path; the packages live one above.
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from experiment.cli.search import main  # noqa: E402
+
+if __name__ == "__main__":
+    main()
