@@ -75,7 +75,7 @@ class Evaluations:
         if all(self._values.values()):
             return self._made()
         if self._step >= _N_EPOCHS_WITHOUT_SCORE * self._budget.epoch_steps:
-            self._check_seen(f"up to step {self._step}")
+            self._check_seen(f" up to step {self._step}")
         return None
 
     def rest(self) -> EpochMetrics | None:
@@ -101,9 +101,8 @@ class Evaluations:
     def _check_seen(self, until: str) -> None:
         for name in self._values:
             if name not in self._seen:
-                known = did_you_mean(name, self._seen) if self._seen else ", which is empty"
-                when = f" {until}" if until else ""
-                raise UserError(f"no line of the report has {name!r}{when}{known}")
+                known = did_you_mean(name, self._seen) if self._seen else "; it is empty"
+                raise UserError(f"no line of the report{until} has {name!r}{known}")
 
 
 def _number(name: str, value: Any) -> float:

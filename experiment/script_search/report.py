@@ -10,6 +10,8 @@ from interface.errors import UserError
 
 Row = dict[str, Any]
 
+_MOST_NAMES = 10
+
 
 class Report:
     """
@@ -62,6 +64,18 @@ class Report:
             return True
         self._header, self._offset, self._n_again = header, file.tell(), self._n_rows
         return is_final or self._n_rows == 0  # else the next time, when it is written to its end
+
+    def check_found(self) -> None:
+        """
+        Make sure that there is a report.
+
+        :raises UserError: naming what the script wrote instead
+        """
+        if self._find() is None:
+            paths = [one for one in self._folder.rglob("*") if one.is_file()]
+            names = sorted(str(one.relative_to(self._folder)) for one in paths)[:_MOST_NAMES]
+            wrote = f"it wrote {', '.join(names)}" if names else "it wrote no file in its folder"
+            raise UserError(f"report={self._pattern}: the script wrote no such file; {wrote}")
 
     def _find(self) -> Path | None:
         found = sorted(self._folder.glob(self._pattern))

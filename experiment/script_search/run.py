@@ -102,19 +102,30 @@ class ScriptRun:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(self._cfg.poll_seconds)
             has_ended = process.returncode is not None
-            for row in report.new_rows(is_final=has_ended):
-                evaluation = self._evaluations.add(row)
-                status = None if evaluation is None else self._judge(evaluation)
-                if status is not None:
-                    return status
+            status = self._read(report, is_final=has_ended)
+            if status is not None:
+                return status
             if self._interrupts.received is not None:
                 return Status.INTERRUPTED
             if has_ended:
                 self._check_exit(process.returncode)
+                report.check_found()
                 return self._end()
             if deadline is not None and time.monotonic() >= deadline:
                 log.warning("ended after max_minutes=%g", minutes)
                 return self._end()
+
+    def _read(self, report: Report, *, is_final: bool) -> Status | None:
+        """Judge what the script has said since the last look."""
+        n_before, status = len(self.history.epochs), None
+        for row in report.new_rows(is_final=is_final):
+            evaluation = self._evaluations.add(row)
+            status = None if evaluation is None else self._judge(evaluation)
+            if status is not None:
+                break
+        if len(self.history.epochs) > n_before:
+            self.history.write_csv(self._run_dir / EVALUATIONS)
+        return status
 
     def _judge(self, evaluation: EpochMetrics) -> Status | None:
         """Book an evaluation; tell why the script shall end, None to go on."""
@@ -131,7 +142,6 @@ class ScriptRun:
         if any(map(math.isnan, evaluation.values.values())):
             return Status.DIVERGED
         self.history.append(evaluation.epoch, evaluation.step, evaluation.values)
-        self.history.write_csv(self._run_dir / EVALUATIONS)
         log.info("step %d: %s", evaluation.step, dict(evaluation.values))
         return Status.SUCCESS if self._stopping.reached(self.history) else None
 
@@ -139,6 +149,7 @@ class ScriptRun:
         """Judge a script that has said all that it had to say."""
         evaluation = self._evaluations.rest()
         status = None if evaluation is None else self._book(evaluation)
+        self.history.write_csv(self._run_dir / EVALUATIONS)
         return status or Status.FINISHED
 
     def _check_exit(self, code: int) -> None:
