@@ -61,6 +61,8 @@ class StudyMonitor:
             self._screening.pruner = instantiate(self._settings.pruner)
         study = self._racing if is_fresh else self._screening
         self._trial = Trial(study, trial_id)
+        # by a start that was killed; the study keeps what it was told first
+        self._told = set(storage.get_trial(trial_id).intermediate_values)
         self._worker = identity()
         self._trial.set_user_attr(WORKER, self._worker)
         self._sweeper: str = self._trial.user_attrs[SWEEPER]
@@ -126,7 +128,7 @@ class StudyMonitor:
 
     def _tell(self, epoch: int, metrics: Mapping[str, float]) -> None:
         criterion, maximize = self._settings.criterion, self._settings.maximize
-        if criterion is None or criterion not in metrics:
+        if criterion is None or criterion not in metrics or epoch in self._told:
             return
         value = metrics[criterion] if maximize else -metrics[criterion]
         counts_successes = criterion in SUCCESS_KEYS and maximize

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage
-from tests.running import command
+from tests.running import forked_command
 
 NEEDED = {
     "bandit": (
@@ -22,7 +22,8 @@ NEEDED = {
         *("script=tests/apps/sb3_style.py", "report=progress.csv", "folder_argument=logdir"),
         *("step_column=time/total_timesteps", "early_stop_data_column=eval/mean_reward"),
         *("early_stop_threshold=3.2", "n_epochs=10", "eval_after_n_steps=40"),
-        "arguments.lr=0.02,0.001",
+        "arguments.lr=0.00001,0.001",
+        "hydra.sweeper.stop_when_verified=true",
     ),
 }
 
@@ -31,7 +32,8 @@ def search(app: str, data_dir: Path, *overrides: str) -> subprocess.CompletedPro
     few = ("hydra.sweeper.n_trials=2", "seed=3", "hydra.sweeper.study_name=test")
     fresh = ("hydra.sweeper.min_trials_per_param=1", "hydra.sweeper.max_trials_per_param=1")
     where = f"data_dir={data_dir}"
-    return command("experiment/search.py", *NEEDED[app], *few, *fresh, where, *overrides)
+    words = (*NEEDED[app], *few, *fresh, where, "hydra/launcher=basic", *overrides)
+    return forked_command(data_dir.parent, "experiment/search.py", *words)
 
 
 @pytest.mark.parametrize(
@@ -43,10 +45,10 @@ def search(app: str, data_dir: Path, *overrides: str) -> subprocess.CompletedPro
     ],
 )  # fmt: skip
 def test_a_search_ends_with_a_verified_command(app, found, typed, tmp_path: Path):
-    done = search(app, tmp_path)
+    done = search(app, tmp_path / "data")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.strip().endswith(f"use it: {typed}")
-    folder = tmp_path / "searches" / "test"
+    folder = tmp_path / "data" / "searches" / "test"
     results = OmegaConf.load(folder / "optimization_results.yaml")
     assert results.verified
     assert results.best_params == found
@@ -69,7 +71,7 @@ def test_a_search_ends_with_a_verified_command(app, found, typed, tmp_path: Path
     ],
 )
 def test_a_search_in_which_all_fails_ends_with_one_sentence(overrides, said, tmp_path: Path):
-    done = search("bandit", tmp_path, "hydra/launcher=basic", *overrides)
+    done = search("bandit", tmp_path / "data", *overrides)
     assert done.returncode == 2
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("too many trials failed (hydra.sweeper.max_failure_rate), the last one")
