@@ -4,7 +4,7 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from experiment.launching.arguments import Arguments, written
+from experiment.launching.arguments import Arguments, paired, written
 from experiment.launching.launched_run import (
     LAUNCH,
     STOPS,
@@ -22,6 +22,7 @@ from experiment.launching.launched_run import (
     result_of,
     run_in_folder,
 )
+from experiment.launching.sweep_file import read_sweep_file
 from experiment.regression.rows import load_rows, performance_command, read_row
 from interface.errors import UserError
 from interface.resolvers import REPOSITORY, quoted
@@ -107,8 +108,12 @@ def commands_of(cfg: DictConfig) -> list[list[str]]:
     if plain["matrix"] is not None:
         return list(_matrix_commands(Path(plain["matrix"]), Path(plain["output_dir"])))
     common = plain["arguments"] or {}
-    axes: list[list[Arguments]] = [plain["sets"], *map(paired, plain["sweep"])]
-    if plain["n_seeds"] > 0:
+    sweep = plain["sweep"]
+    from_file = isinstance(sweep, str)
+    values = read_sweep_file(sweep, plain["base_argument"]) if from_file else map(paired, sweep)
+    axes: list[list[Arguments]] = [plain["sets"], *values]
+    has_seeds = any("seed" in choice for axis in axes for choice in axis)
+    if plain["n_seeds"] > 0 and not has_seeds:
         axes.append([{"seed": seed} for seed in range(1, 1 + plain["n_seeds"])])
     return [
         ["python", plain["script"], *written(plain["argument"], common, *choice)]
@@ -121,24 +126,6 @@ def _check(cfg: DictConfig, commands: list[list[str]]) -> None:
         raise UserError("there is nothing to run: sets or matrix is empty")
     if not (REPOSITORY / cfg.script).is_file():
         raise UserError(f"script={cfg.script}: there is no such file")
-
-
-def paired(values: Mapping[str, list[Any]]) -> list[Arguments]:
-    """
-    List what keys become that change together.
-
-    :param values: of each key
-    :raises UserError: if there are not equally many of each
-    """
-    n_values = {
-        key: len(of_key) if isinstance(of_key, list) else 0 for key, of_key in values.items()
-    }
-    if len(set(n_values.values())) != 1 or 0 in n_values.values():
-        raise UserError(
-            f"keys of one entry of sweep change together, so each needs a list of equally many "
-            f"values; got {n_values}"
-        )
-    return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
 
 
 def _matrix_commands(path: Path, output_dir: Path) -> Iterator[list[str]]:

@@ -6,13 +6,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from hydra import compose, initialize_config_dir
 
+from experiment.launching.arguments import paired
 from experiment.launching.launched_run import what_is_left
-from experiment.launching.launches import _interrupts_end, commands_of, paired
+from experiment.launching.launches import _interrupts_end, commands_of
 from experiment.regression import command as matrix
 from interface.errors import UserError
 from tests.faults.forks import ForkedCommand
@@ -44,10 +46,86 @@ def commands(*overrides: str) -> list[str]:
         (["n_seeds=0", "sets=[{a:1,b:2},{c:3}]", "arguments={a:0}"], ["a=1 b=2", "a=0 c=3"]),
         (["n_seeds=0", "arguments={a.b:[64,64],c:null,d:true}"], ["a.b=[64,64] c=null d=true"]),
         (["n_seeds=1", "argument='--{key}={value}'"], ["--seed=1"]),
+        (["n_seeds=0", "argument='--{key} {value}'", "arguments={a:x y}"], ["--a x y"]),
+        (["n_seeds=3", "sweep=[{seed:[7,8]}]"], ["seed=7", "seed=8"]),
     ],
 )
 def test_which_runs(overrides: list[str], expected: list[str]):
     assert commands(*overrides) == expected
+
+
+SWEEP = {"base": "{base}", "optim.lr": [0.1, 0.01], "env": ["A", "B"], "n": [1, 2]}
+
+
+def write_sweep(folder: Path, **changes: Any) -> Path:
+    (folder / "base.yaml").write_text("n_epochs: 3\n")
+    content = json.dumps(SWEEP | changes).replace("{base}", str(folder / "base.yaml"))
+    path = folder / "sweep.json"
+    path.write_text(content)
+    return path
+
+
+PAIRED = {"paired_keys": [["env", "n"]]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "overrides", "expected"),
+    [
+        (PAIRED, [], [f"preset={{base}} optim.lr={lr} env={env} n={n} seed=1"
+                      for lr in (0.1, 0.01) for env, n in (("A", 1), ("B", 2))]),
+        ({"optim.lr": [0.1], "env": ["A"], "n": [[64, 64]], "seed": [5, 6]}, [],
+         [f"preset={{base}} optim.lr=0.1 env=A n=[64,64] seed={seed}" for seed in (5, 6)]),
+        ({"base": ["{base}", "{base}"], "optim.lr": [1], "env": ["A"], "n": [1]},
+         ["base_argument=config", "argument='--{key} {value}'", "n_seeds=0"],
+         ["--config {base} --optim.lr 1 --env A --n 1"] * 2),
+        (PAIRED | {"optim.lr": [1]}, ["sets=[{x:1},{x:2}]", "n_seeds=0"],
+         [f"x={x} preset={{base}} optim.lr=1 env={env} n={n}"
+          for x in (1, 2) for env, n in (("A", 1), ("B", 2))]),
+    ],
+)  # fmt: skip
+def test_a_sweep_file(changes: dict, overrides: list[str], expected: list[str], tmp_path: Path):
+    path = write_sweep(tmp_path, **changes)
+    base = str(tmp_path / "base.yaml")
+    assert commands(f"sweep={path}", *overrides) == [t.format(base=base) for t in expected]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("sweep.json", "{base:", "is no JSON"),
+        ("sweep.json", "[1]", "must hold an object"),
+        ("sweep.json", None, "there is no such file"),
+        ("sweep", "{}", r"must be a list, e.g. \[{env:\[A,B\]}\], or a file in .json"),
+    ],
+)
+def test_what_is_no_sweep_file(name: str, text: str | None, said: str, tmp_path: Path):
+    path = tmp_path / name
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UserError, match=said):
+        commands(f"sweep={path}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"base": None}, '"base" must name the config'),
+        ({"base": "nowhere.yaml"}, '"base": there is no file nowhere.yaml'),
+        ({"env": "A"}, '"env" must have a list of values, got "A"'),
+        ({"env": []}, '"env" must have a list of values, got []'),
+        ({"paired_keys": ["env", "n"]}, '"paired_keys" must be a list of lists'),
+        ({"paired_keys": [["env", "m"]]}, "unknown key in paired_keys 'm'"),
+        ({"paired_keys": [["env", "n"], ["n"]]}, '"n" is in paired_keys twice'),
+        ({"paired_keys": [["env", "n"]], "n": [1]}, "equally many values; got {'env': 2, 'n': 1}"),
+    ],
+    ids=str,
+)
+def test_a_sweep_file_that_is_wrong(changes: dict, said: str, tmp_path: Path):
+    path = write_sweep(tmp_path, **changes)
+    with pytest.raises(UserError) as caught:
+        commands(f"sweep={path}")
+    assert str(caught.value).startswith(f"sweep={path}: ")
+    assert said in str(caught.value)
 
 
 def test_rows_of_the_matrix():
