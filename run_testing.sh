@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks of this repository.
 #   ./run_testing.sh                  the performance matrix: does every agent still learn?
+#   ./run_testing.sh --list           write all commands of both matrices to test_cmds.txt, run nothing
 #   ./run_testing.sh -t function      the function matrix: does every agent still run?
 #   ./run_testing.sh -t ci            lint, unit, the README commands, a slice of the function matrix
 #   ./run_testing.sh -t lint          format, lint, types, shell, spelling
@@ -13,17 +14,25 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
 usage() {
-    sed -n '2,11s/^# //p' "$0"
+    sed -n '2,12s/^# //p' "$0"
     python -m experiment.regression -h
+}
+
+# Files that git knows and that are there; a user's own are left alone.
+tracked() {
+    local file
+    git ls-files -z -- "$@" | while IFS= read -r -d '' file; do
+        [ ! -e "$file" ] || printf '%s\0' "$file"
+    done
 }
 
 lint() {
     local status=0
-    ruff format --check . || status=1
-    ruff check . || status=1
-    mypy || status=1
-    shellcheck ./*.sh .ci/run conf/container/*.sh || status=1
-    codespell || status=1
+    tracked '*.py' '*.ipynb' | xargs -0 ruff format --check || status=1
+    tracked '*.py' '*.ipynb' | xargs -0 ruff check || status=1
+    tracked '*.py' | xargs -0 mypy || status=1
+    tracked '*.sh' .ci/run | xargs -0 shellcheck || status=1
+    tracked | xargs -0 codespell || status=1
     return $status
 }
 
@@ -47,7 +56,7 @@ if ! command -v ruff >/dev/null; then
     exit 2
 fi
 
-kind=performance
+kind=""
 matrix=("$@")
 for ((i = 1; i <= $#; i++)); do
     case ${!i} in
@@ -60,7 +69,10 @@ case $kind in
     lint) lint ;;
     unit) tests "not slow and not readme" ;;
     ci) lint && tests "not slow" && python -m experiment.regression -t function --ci "${matrix[@]}" ;;
-    function | performance) python -m experiment.regression -t "$kind" "${matrix[@]}" ;;
+    "" | function | performance)
+        [ $# -gt 0 ] || echo "run_testing.sh: the performance matrix; other checks: ./run_testing.sh -h"
+        python -m experiment.regression "$@"
+        ;;
     faults) python -m pytest -m faults "${matrix[@]}" ;;
     sb3) python -m tests.sb3 "${matrix[@]}" ;;
     browser) browser ;;

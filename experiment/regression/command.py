@@ -12,13 +12,15 @@ from pathlib import Path
 from rich.console import Console
 
 from experiment.regression.generate_testing_commands import (
-    make_function_rows,
-    make_performance_rows,
+    KINDS,
+    RESULTS,
+    list_commands,
+    make_rows,
     write_commands,
 )
 from experiment.regression.history import History
 from experiment.regression.live_table import LiveTable
-from experiment.regression.matrix import Row, State
+from experiment.regression.matrix import State
 from experiment.regression.reports import (
     lines_of,
     terminal_table,
@@ -26,7 +28,7 @@ from experiment.regression.reports import (
     write_markdown,
 )
 from experiment.regression.rows import PERFORMANCE
-from experiment.regression.runner import Runner
+from experiment.regression.runner import Progress, Runner
 from experiment.regression.selection import Selection, parse_shard
 from experiment.regression.settings import Settings, load_settings
 from experiment.run.provenance import code_fingerprint
@@ -35,7 +37,7 @@ from interface.resolvers import REPOSITORY
 from util.signals import handled_signals
 from util.slots import SlotPool, available_cpus, divide, free_gpu_memory, parse_ids
 
-KINDS = ("function", "performance")
+_QUESTIONS = {"performance": "does every agent still learn?", "function": "does every agent run?"}
 _FILE_WIDTH = 160
 
 
@@ -46,7 +48,8 @@ def parser() -> argparse.ArgumentParser:
         description="Does every agent still run (function), and still learn (performance)?",
     )
     add = made.add_argument
-    add("-t", dest="kind", choices=KINDS, default="performance", help="which matrix")
+    add("-t", dest="kind", choices=KINDS, help="which matrix (performance)")
+    add("--list", action="store_true", help="write the commands to test_cmds.txt, run nothing")
     add("-g", dest="gpus", default="0", metavar="'(0,1)'", help="ids of the GPUs to use")
     add("-p", dest="n_processes", type=int, default=6, help="most runs at once (6)")
     add("-m", dest="free_memory", type=int, default=2500, help="MB free on a GPU to start (2500)")
@@ -58,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     add("--nightly", action="store_true", help="with the rows that take long")
     add("--fresh", action="store_true", help="run again what this code has run already")
     add("--rows", type=Path, default=PERFORMANCE, help="folder of performance rows")
-    add("--output", type=Path, default=REPOSITORY / "data" / "testing", help="for the results")
+    add("--output", type=Path, default=RESULTS, help="for the results")
     add("--uri", default=f"sqlite:///{REPOSITORY}/mlflow.db", help="MLflow store; '' for none")
     return made
 
@@ -90,21 +93,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
+    if options.list:
+        kinds = KINDS if options.kind is None else [options.kind]
+        selection = _selection(options, load_settings(), nightly=True)
+        console.print(list_commands(kinds, selection, options.rows, options.output))
+        return 0
+    kind = options.kind or "performance"
     pool, n_slots, interval = _slots(options, console)
     code, settings = code_fingerprint(), load_settings()
-    folder = options.output.resolve() / options.kind / code
-    rows, left_out = _selection(options, settings).split(_rows(options, settings, folder), n_slots)
-    history = History(options.uri, options.kind, code) if options.uri else None
+    folder = options.output.resolve() / kind / code
+    selection = _selection(options, settings, nightly=options.nightly)
+    rows, left_out = selection.split(make_rows(kind, options.rows, settings, folder), n_slots)
+    history = History(options.uri, kind, code) if options.uri else None
     if options.fresh:
         shutil.rmtree(folder, ignore_errors=True)
-    console.print(f"{len(rows)} rows; commands: {write_commands(rows, folder)}")
+    table = LiveTable(n_slots, console)
+    runner = Runner(rows, pool, interval, table)
+    console.print(_plan(kind, runner.progress, n_slots))
+    console.print(f"commands: {write_commands(rows, folder)}")
     if left_out:
         counts = Counter(left_out.values())
         said = ", ".join(f"{n} {reason}" for reason, n in counts.items())
         console.print(f"left out: {said}; the report names them")
     begun = time.monotonic()
-    with LiveTable(n_slots, console) as table:
-        progress = Runner(rows, pool, interval, table).run()
+    with table:
+        progress = runner.run()
     minutes = (time.monotonic() - begun) / 60
     lines = lines_of(progress, history.before() if history else {})
     if history:
@@ -112,11 +125,11 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     console.print(terminal_table(lines))
     passed = sum(one.state == State.PASSED for one in progress)
     title = (
-        f"{passed} of {len(rows)} rows of the {options.kind} matrix passed in {minutes:.1f} min, "
+        f"{passed} of {len(rows)} rows of the {kind} matrix passed in {minutes:.1f} min, "
         f"{n_slots} at once; code {code}, {platform.machine()}, {len(available_cpus())} cores"
     )
     write_markdown(folder / "report.md", title, lines, left_out)
-    write_junit(folder / "junit.xml", options.kind, progress, left_out)
+    write_junit(folder / "junit.xml", kind, progress, left_out)
     console.print(f"{title}; report: {folder / 'report.md'}")
     return 0 if passed == len(rows) else 1
 
@@ -126,16 +139,23 @@ def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, soft_wrap=True)
 
 
-def _rows(options: argparse.Namespace, settings: Settings, folder: Path) -> list[Row]:
-    if options.kind == "function":
-        return make_function_rows(settings, folder)
-    return make_performance_rows(options.rows, settings, folder)
+def _plan(kind: str, progress: Sequence[Progress], n_slots: int) -> str:
+    """Say what will be done, and how long it takes if the rows take what they took before."""
+    left = [one.row for one in progress if not one.is_decided]
+    n_done = len(progress) - len(left)
+    done = f", {n_done} of them done already" if n_done else ""
+    minutes = sum(row.expected_minutes for row in left) / n_slots
+    n_runs = sum(row.required for row in left)
+    return (
+        f"{kind} matrix, {_QUESTIONS[kind]} {len(progress)} rows{done}: {n_runs} runs at least, "
+        f"{n_slots} at once, about {minutes:.0f} min. Ctrl-C ends them; the same command goes on."
+    )
 
 
-def _selection(options: argparse.Namespace, settings: Settings) -> Selection:
+def _selection(options: argparse.Namespace, settings: Settings, *, nightly: bool) -> Selection:
     patterns = [*options.filter, *(settings.function.ci if options.ci else [])]
     shard = parse_shard(options.shard)
-    return Selection(tuple(patterns), shard, options.max_minutes, options.nightly)
+    return Selection(tuple(patterns), shard, options.max_minutes, nightly)
 
 
 def _slots(options: argparse.Namespace, console: Console) -> tuple[SlotPool, int, float]:

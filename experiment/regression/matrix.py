@@ -94,6 +94,11 @@ class Row:
     nightly: bool = False
     note: str = ""
 
+    @property
+    def expected_minutes(self) -> float:
+        """Of the jobs that it needs to pass, one after the other."""
+        return self.minutes * self.required
+
 
 class State(Enum):
     """Of a row."""

@@ -67,10 +67,10 @@ class Runner:
         self._interval = start_interval_seconds
         self._show = show
         self._last_start = -float("inf")
+        self._recall()
 
     def run(self) -> list[Progress]:
         """Run all rows; Ctrl-C ends the children and keeps what is finished."""
-        self._recall()
         try:
             while not all(one.is_decided for one in self.progress):
                 self._start_jobs()

@@ -37,7 +37,7 @@ class Selection:
         left_out: dict[str, str] = {}
         minutes = 0.0
         for index, row in enumerate(rows):
-            needed = row.minutes * row.required / n_slots
+            needed = row.expected_minutes / n_slots
             reason = self._reason(row, index, minutes + needed)
             if reason:
                 left_out[row.name] = reason

@@ -8,8 +8,9 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from experiment.regression import generate_testing_commands
 from experiment.regression.check_error_logs import cause_in, check_function
-from experiment.regression.command import main
+from experiment.regression.command import _plan, main
 from experiment.regression.grid import function_rows
 from experiment.regression.matrix import Job, Outcome, Row, State, Verdict, n_wanted, state_of
 from experiment.regression.reports import lines_of, write_junit, write_markdown
@@ -257,3 +258,35 @@ def test_a_gpu_that_does_not_exist(
     monkeypatch.setattr("experiment.regression.command.free_gpu_memory", lambda: {0: 9000})
     assert main(["-g", "(0,3)", "--uri", ""]) == 2
     assert "there is no GPU 3; this machine has 0" in capsys.readouterr().err
+
+
+def test_commands_are_listed_and_none_is_run(tmp_path, monkeypatch, capsys) -> None:
+    write_row(tmp_path / "rows", "short")
+    write_row(tmp_path / "rows", "long", nightly=True)
+    where = ["--list", "--rows", str(tmp_path / "rows"), "--output", str(tmp_path / "out")]
+    monkeypatch.setattr(generate_testing_commands, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(
+        generate_testing_commands,
+        "make_function_rows",
+        lambda settings, folder: [make_row(folder, "", n_seeds=1)],
+    )
+    assert main(where) == 0
+    file = tmp_path / "test_cmds.txt"
+    assert f"{file}: 7 commands of 3 rows" in capsys.readouterr().out
+    lines = file.read_text().splitlines()
+    trains = [line for line in lines if line.startswith("python experiment/train.py env=Point")]
+    assert (len(lines), len(trains)) == (7, 6)
+    assert main([*where, "-t", "performance", "--filter", "sh*"]) == 0
+    assert [f"seed={seed} " in file.read_text() for seed in (1, 2, 3)] == [True] * 3
+    assert len(file.read_text().splitlines()) == 3
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_matrix_says_first_what_it_will_do(tmp_path: Path) -> None:
+    rows = [make_row(tmp_path, "", n_seeds=2, required=2) for _ in range(3)]
+    progress = [Progress(row) for row in rows]
+    progress[0].verdicts = {1: YES, 2: YES}
+    said = _plan("performance", progress, 2)
+    minutes = sum(row.minutes * 2 for row in rows[1:]) / 2
+    assert "3 rows, 1 of them done already: 4 runs at least, 2 at once" in said
+    assert f"about {minutes:.0f} min" in said

@@ -67,7 +67,7 @@ def test_a_search_ends_with_a_verified_command(app, found, typed, tmp_path: Path
     ("overrides", "said"),
     [
         (["arguments.gama=0.9"], "exit code 2: cleanrl_style.py: error: unrecognized arguments"),
-        (["early_stop_data_column=eval/retrun"], "did you mean eval/return?"),
+        (["early_stop_data_column=eval/returns"], "did you mean eval/return?"),
     ],
 )
 def test_a_search_in_which_all_fails_ends_with_one_sentence(overrides, said, tmp_path: Path):
