@@ -1,5 +1,6 @@
 """A run's folder belongs to one process, and to one run."""
 
+import atexit
 import errno
 import fcntl
 from collections.abc import Iterator
@@ -40,6 +41,7 @@ class FreshFolder(Callback):
         naming = ("hydra.sweep.dir=", "hydra.sweeper.study_name=", "hydra.sweeper.plan=")
         if not any(text.startswith(naming) for text in config.hydra.overrides.hydra):
             _claim(config.hydra.sweep)
+            atexit.register(_remove_if_empty, Path(config.hydra.sweep.dir))  # of a refused search
 
 
 def _claim(node: DictConfig) -> None:
@@ -49,6 +51,11 @@ def _claim(node: DictConfig) -> None:
         wanted = _made(wanted)
         with read_write(node):
             node.dir = str(wanted)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _made(wanted: Path) -> Path:

@@ -27,6 +27,7 @@ _IN_A_FOLDER = Range(
     lambda text: not Path(text).is_absolute() and ".." not in Path(text).parts,
     "a path within the folder of a run, which every run has for itself",
 )
+_RANGES = "hydra.sweeper.params="  # the other place where they may be
 _NEEDED = {
     "script": "the training script, e.g. script=train.py",
     "report": "the file with its metrics, within the folder of a run, e.g. report=progress.csv",
@@ -80,11 +81,15 @@ def check_command(words: Sequence[str]) -> None:
     for text in overrides:
         _check_key(text.partition("=")[0].lstrip("+~"))
     parsed = OverridesParser.create().parse_overrides(overrides)
-    fixed = [
-        text for text, one in zip(overrides, parsed, strict=True) if not one.is_sweep_override()
-    ]
+    is_range = [one.is_sweep_override() for one in parsed]
+    fixed = [text for text, one in zip(overrides, is_range, strict=True) if not one]
     with initialize_config_dir(str(REPOSITORY / "conf")):
         check_settings(compose("search", overrides=fixed))
+    if not any(is_range) and not any(_RANGES in text for text in fixed):
+        raise UserError(
+            "there is nothing to search: give an argument of the script a range, e.g. "
+            "'arguments.learning_rate=tag(log, interval(1e-4, 1e-2))'"
+        )
 
 
 def _check_key(key: str) -> None:

@@ -141,11 +141,12 @@ def show_plan(
     )
     n_workers = workers_of(launcher, settings.n_jobs)
     log.info("measuring an epoch on %d workers", n_workers)
-    tested_longer = [*space.fixed, f"n_test_rollouts={settings.n_verification_rollouts}"]
+    fixed = [*space.fixed, *known(base, f"n_parallel_runs={n_workers}", "tracking=none")]
+    tested_longer = known(base, f"n_test_rollouts={settings.n_verification_rollouts}")
     try:
-        probe(launcher, folder / "start", space.fixed, n_workers, 1)  # starts the workers
-        screening = probe(launcher, folder / "screening", space.fixed, n_workers, _N_EPOCHS)
-        fresh = probe(launcher, folder / "fresh", tested_longer, n_workers, _N_EPOCHS)
+        probe(launcher, folder / "start", fixed, n_workers, 1)  # starts the workers
+        screening = probe(launcher, folder / "screening", fixed, n_workers, _N_EPOCHS)
+        fresh = probe(launcher, folder / "fresh", [*fixed, *tested_longer], n_workers, _N_EPOCHS)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     cost = Cost(
@@ -161,6 +162,16 @@ def show_plan(
     )
     for line in cost.lines():
         log.info("%s", line)
+
+
+def known(config: DictConfig, *overrides: str) -> list[str]:
+    """
+    Keep the overrides of keys that a task has: one that is not ours lacks some.
+
+    :param config: of a trial
+    :param overrides: each of a key at the top
+    """
+    return [text for text in overrides if text.partition("=")[0] in config]
 
 
 @dataclass(frozen=True)
@@ -194,9 +205,9 @@ def probe(
     target = f"{Stopwatch.__module__}.{Stopwatch.__name__}"
     overrides = [
         *fixed,
-        *(f"n_epochs={n_epochs}", f"n_parallel_runs={n_workers}"),
+        f"n_epochs={n_epochs}",
         f"early_stop_last_n={n_epochs + 1}",  # a run that is never good enough
-        *("tracking=none", "hydra/job_logging=file"),
+        "hydra/job_logging=file",
         f"hydra.sweep.dir={quoted(str(folder))}",
         f"run_monitor._target_={target}",
     ]

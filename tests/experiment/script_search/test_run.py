@@ -206,6 +206,12 @@ def test_wrong_input(word, said, tmp_path: Path):
     assert OverridesParser.create().parse_overrides(words)
 
 
+def test_without_a_range_there_is_nothing_to_search(tmp_path: Path):
+    with pytest.raises(UserError, match="nothing to search: give an argument of the script a r"):
+        check_command([*config_of(tmp_path), "arguments.lr=0.1"])
+    check_command([*config_of(tmp_path), "+hydra.sweeper.params={arguments.lr:'choice(1,2)'}"])
+
+
 @pytest.mark.parametrize("key", ["script", "report", "early_stop_data_column"])
 def test_what_is_missing_is_said(key, tmp_path: Path):
     words = [word for word in config_of(tmp_path) if not word.startswith(f"{key}=")]
