@@ -114,6 +114,9 @@ def python_arguments(words: list[str], data_dir: str, tmp_path: Path, *, long: b
     more = {"experiment/plot.py": [], "experiment/launch.py": ["--cfg", "job", "--resolve"]}
     if script in more:
         return [*words, f"data_dir={data_dir}", f"output_dir={tmp_path}", *more[script]]
+    if script == "experiment/search.py":
+        quick = ["hydra/launcher=basic", "hydra.sweeper.stop_when_verified=true"]
+        return [*words, f"data_dir={tmp_path}", *quick]
     if script == "experiment/comet_mirror.py":
         client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
         client.set_terminated(client.create_run("0").info.run_id)
