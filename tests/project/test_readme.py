@@ -111,12 +111,15 @@ def python_arguments(words: list[str], data_dir: str, tmp_path: Path, *, long: b
         few = [re.sub(r"n_episodes=\d+", "n_episodes=2", word) for word in words]
         kept = [re.sub(r"export=.*", f"export={tmp_path}/policy.zip", word) for word in few]
         return [*kept, f"data_dir={data_dir}", "render.n_episodes=1"]
-    more = {"experiment/plot.py": [], "experiment/launch.py": ["--cfg", "job", "--resolve"]}
+    here = [f"data_dir={data_dir}", f"output_dir={tmp_path}"]
+    quick = ["hydra/launcher=basic", "hydra.sweeper.stop_when_verified=true"]
+    more = {
+        "experiment/plot.py": here,
+        "experiment/launch.py": [*here, "--cfg", "job", "--resolve"],
+        "experiment/search.py": [f"data_dir={tmp_path}", *quick],
+    }
     if script in more:
-        return [*words, f"data_dir={data_dir}", f"output_dir={tmp_path}", *more[script]]
-    if script == "experiment/search.py":
-        quick = ["hydra/launcher=basic", "hydra.sweeper.stop_when_verified=true"]
-        return [*words, f"data_dir={tmp_path}", *quick]
+        return [*words, *more[script]]
     if script == "experiment/comet_mirror.py":
         client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
         client.set_terminated(client.create_run("0").info.run_id)
