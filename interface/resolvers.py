@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -49,12 +49,24 @@ def quoted(value: str) -> str:
     return f"'{escaped}'"
 
 
+def whole_epochs(n_steps: int, *, _root_: DictConfig) -> int:
+    """
+    Count the epochs in which so many steps are made: ``${total_timesteps:<n_steps>}``.
+
+    :param n_steps: of a run, in the learner's unit
+    :param _root_: the main config
+    :return: whole epochs, so that the last one ends at ``n_steps`` or later
+    """
+    return math.ceil(n_steps / max(1, _root_.eval_after_n_steps))
+
+
 def register_resolvers() -> None:
     """Make ``${repository:}``, ``${fresh_seed:}`` and the others known to configs."""
     for name, resolver in (
         ("repository", lambda: str(REPOSITORY)),
         ("fresh_seed", lambda: random.SystemRandom().randrange(1_000_000)),
         ("changed_overrides", changed_overrides),
+        ("total_timesteps", whole_epochs),
         ("ceil_share", lambda number, share: math.ceil(number * share)),
         ("sweep_name", lambda name: name or datetime.now().strftime("%Y-%m-%d_%H-%M-%S-sweep")),
     ):

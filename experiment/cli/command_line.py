@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,14 +13,14 @@ import yaml
 from hydra.errors import HydraException
 
 from experiment.cli.composition_errors import explain
+from experiment.cli.config_groups import CONF
 from experiment.cli.predecessor import todays_spelling
+from experiment.cli.spelling import check_spelling
 from interface.errors import UserError, unknown_name
 from interface.passwords import refuse_password
-from interface.resolvers import REPOSITORY, quoted
+from interface.resolvers import quoted
 from interface.result import INTERRUPTED_EXIT, RunResult, Status
 from interface.run_context import RunContext
-
-CONF = REPOSITORY / "conf"
 
 USER_ERROR_EXIT = 2
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
@@ -37,6 +38,7 @@ def run_command(main: Callable[[], Any], config_name: str) -> None:
     """
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come to us, unformatted
     try:
+        check_spelling(sys.argv[1:], config_name)
         sys.argv[1:] = prepare(sys.argv[1:])
         main()
     except UserError as error:
@@ -92,6 +94,7 @@ def prepare(arguments: list[str]) -> list[str]:
         _check_path(argument)
         key, _, value = argument.partition("=")
         refuse_password(key, value)
+    arguments = [*_with_whole_epochs(arguments)]
     if "debug=true" in arguments:
         arguments = _debug_overrides() + arguments
     restore = [text for text in arguments if text.startswith("restore=")]
@@ -100,6 +103,21 @@ def prepare(arguments: list[str]) -> list[str]:
 
         arguments = restore_arguments(restore[-1].partition("=")[2], arguments)
     return [_with_quoted_path(argument) for argument in arguments]
+
+
+def _with_whole_epochs(arguments: list[str]) -> Iterator[str]:
+    """Write ``total_timesteps=`` as the epochs that it takes, which the config then computes."""
+    keys = [text.partition("=")[0] for text in arguments]
+    if {"n_epochs", "total_timesteps"} <= {*keys}:
+        raise UserError("n_epochs and total_timesteps both say how long to train; give one of them")
+    for key, argument in zip(keys, arguments, strict=True):
+        if key != "total_timesteps":
+            yield argument
+            continue
+        value = argument.partition("=")[2]
+        if not re.fullmatch("[1-9][0-9_]*", value):
+            raise UserError(f"total_timesteps must be an integer of at least 1, got {value!r}")
+        yield f"n_epochs=${{total_timesteps:{value.replace('_', '')}}}"
 
 
 def _with_quoted_path(argument: str) -> str:

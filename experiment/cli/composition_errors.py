@@ -1,30 +1,18 @@
 """Tell in one or two lines what Hydra did not understand, and what was probably meant."""
 
+import os
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from experiment.cli.config_groups import composed, keys_of
 from interface.environment_ids import missing_simulators
-from interface.resolvers import REPOSITORY
 from util.nearest_name import nearest_name
 
 _MOST_OPTIONS = 12
-_GROUPS = (
-    "algorithm",
-    "env",
-    "policy",
-    "network/encoder",
-    "evaluator",
-    "tracking",
-    "render",
-    "imports",
-)
 _NAMES_OF_SB3 = {
     "features_extractor_class": "network/encoder=cnn, or e.g. "
     "network.encoder='{_target_: my_package.MyExtractor, _partial_: true, features_dim: 64}'",
@@ -35,7 +23,6 @@ _NAMES_OF_SB3 = {
     "policy_kwargs": "policy.net_arch, policy.activation_fn, policy.optimizer and network/encoder",
     "callback": "e.g. callbacks='[{_target_: my_package.MyCallback}]'",
     "replay_buffer_class": "e.g. algorithm.sampler='{_target_: baselines_ext.Hindsight}'",
-    "total_timesteps": "n_epochs times eval_after_n_steps",
     "eval_freq": "eval_after_n_steps",
     "n_eval_episodes": "n_test_rollouts",
 }
@@ -82,37 +69,42 @@ def _unknown_key(key: str, config_name: str, arguments: list[str]) -> str:
     last = key.rsplit(".", 1)[-1]
     if last in _NAMES_OF_SB3:
         return f"unknown key {key!r}; what SB3 calls {last} is here {_NAMES_OF_SB3[last]}"
-    known = _keys_of_config(config_name, arguments)
-    same_name = [name for name in known if name.rsplit(".", 1)[-1] == last]
-    close = same_name[0] if same_name else nearest_name(key, known)
-    if close is None:
-        by_last_part = {name.rsplit(".", 1)[-1]: name for name in reversed(known)}
-        nearest = nearest_name(last, by_last_part)
-        close = by_last_part[nearest] if nearest else None
-    question = f"; did you mean {close}?" if close else ""
-    return f"unknown key {key!r}{question}"
+    close = nearest_key(key, keys_in_use(config_name, arguments))
+    return f"unknown key {key!r}" + (f"; did you mean {close}?" if close else "")
 
 
-def _keys_of_config(config_name: str, arguments: list[str]) -> list[str]:
-    """List the keys of the config as it would be with the chosen groups alone."""
-    overrides = [text for text in arguments if text.partition("=")[0] in _GROUPS]
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(REPOSITORY / "conf")):
-        cfg = compose(config_name, overrides=overrides)
+def nearest_key(wrong: str, known: Sequence[str]) -> str | None:
+    """
+    Find the key that was probably meant by its last part, wherever in the config it is.
+
+    :param wrong: what was typed
+    :param known: what exists, those in use first
+    :return: None if no key's last part comes near
+    """
+    parent, _, last = wrong.rpartition(".")
+    by_last_part: dict[str, list[str]] = {}
+    for key in known:
+        by_last_part.setdefault(key.rpartition(".")[2], []).append(key)
+    near = nearest_name(last, by_last_part)
+    if near is None:
+        return None
+    return max(by_last_part[near], key=lambda key: len(os.path.commonprefix([key, parent])))
+
+
+def keys_in_use(config_name: str, arguments: Sequence[str]) -> list[str]:
+    """
+    List the keys of the config as it would be with the chosen groups alone.
+
+    :param config_name: of the command
+    :param arguments: of the command line
+    """
+    cfg = composed(config_name, arguments)
     in_use = tuple(OmegaConf.select(cfg, "algorithm.layer_classes") or ())
+    extra = ["total_timesteps"] if config_name == "main" else []
     # those of other learners last: to change them is an error
-    return sorted(_paths(cfg), key=lambda path: _is_of_a_learner_but(in_use, path))
+    return [*sorted(keys_of(cfg), key=lambda path: _is_of_a_learner_but(in_use, path)), *extra]
 
 
 def _is_of_a_learner_but(in_use: Sequence[str], path: str) -> bool:
     match = re.match(r"algorithm\.learners\.(\w+)", path)
     return match is not None and match[1] not in in_use
-
-
-def _paths(node: Any, prefix: str = "") -> Iterator[str]:
-    for key in node:
-        path = f"{prefix}{key}"
-        yield path
-        child = node._get_node(key)
-        if OmegaConf.is_dict(child) and not child._is_interpolation() and not child._is_none():
-            yield from _paths(child, f"{path}.")

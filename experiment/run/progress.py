@@ -1,10 +1,11 @@
-"""Show how a run is doing: a bar on a terminal, one line per evaluation in the log."""
+"""Show how a run is doing: a bar on a terminal, else a line a minute; a line per evaluation."""
 
 import logging
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import (
@@ -26,6 +27,7 @@ from interface.metrics import (
 log = logging.getLogger(__name__)
 
 _REFRESH_SECONDS = 0.5
+_LINE_SECONDS = 60.0
 _SHOWN = {
     EVAL_SUCCESS_RATE: "success {:.2f}",
     EVAL_SUCCESS_EVER: "ever {:.2f}",
@@ -51,8 +53,8 @@ class RunProgress:
         self._unit = unit = unit_of(model)
         self._moment = unit.removesuffix("s")
         self._start_step = self._step = progress_of(model)
+        self._n_steps = total_steps
         self._start = time.monotonic()
-        self._next_refresh = 0.0
         self._latest = "not evaluated yet"
         self._bar = Progress(
             TextColumn(self._moment),
@@ -65,6 +67,8 @@ class RunProgress:
             disable=not (visible and sys.stdout.isatty()),
         )
         self._task = self._bar.add_task("", total=total_steps, rate=0.0, latest=self._latest)
+        self._pause = _LINE_SECONDS if self._bar.disable else _REFRESH_SECONDS
+        self._next_look = self._start + self._pause
 
     @property
     def rate(self) -> float:
@@ -79,9 +83,20 @@ class RunProgress:
         """
         self._step = step
         now = time.monotonic()
-        if now >= self._next_refresh and not self._bar.disable:
-            self._next_refresh = now + _REFRESH_SECONDS
-            self._bar.update(self._task, completed=step, rate=self.rate, latest=self._latest)
+        if now >= self._next_look:
+            self._next_look = now + self._pause
+            self._show()
+
+    def _show(self) -> None:
+        if not self._bar.disable:
+            self._bar.update(self._task, completed=self._step, rate=self.rate, latest=self._latest)
+            return
+        seconds = (self._n_steps - self._step) / max(self.rate, 1e-9)
+        log.info(
+            "%s %d of %d  %.0f %s/s  %s left at most",
+            *(self._moment, self._step, self._n_steps, self.rate, self._unit),
+            timedelta(seconds=round(max(0.0, seconds))),
+        )
 
     def on_evaluation(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
         """

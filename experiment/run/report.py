@@ -35,14 +35,14 @@ def log_start(cfg: DictConfig, context: RunContext, model: Learner) -> None:
     :param context: how the run was started
     :param model: to train
     """
+    goes_on = progress_of(model) > 0
     log.info(
-        "%s, seed %d, up to %d %s, preset %s%s",
+        "%s, seed %d, up to %d %s, %s",
         task_of(cfg),
         cfg.seed,
         cfg.n_epochs * cfg.eval_after_n_steps,
         unit_of(model),
-        _preset_in_use(context) or "none",
-        f", going on at {moment_of(model)}" if progress_of(model) else "",
+        f"going on at {moment_of(model)}" if goes_on else _tuning(context.choices.get("preset")),
     )
     if isinstance(model, ExploresEnvironments):
         used = model.update_used if isinstance(model, ChoosesUpdate) else "sb3"
@@ -60,12 +60,13 @@ def task_of(cfg: DictConfig) -> str:
     return f"{cfg.algorithm_name} on {cfg.env.id}" if has_env(cfg) else str(cfg.algorithm_name)
 
 
-def _preset_in_use(context: RunContext) -> str | None:
-    """Name the preset, if it exists: the default one is optional."""
-    name = context.choices.get("preset")
-    if name is None or not (name.endswith(".yaml") or (PRESETS / f"{name}.yaml").exists()):
-        return None
-    return str(name)
+def _tuning(preset: str | None) -> str:
+    """Tell whether a preset is in use, and which: the default one is optional."""
+    if preset in (None, "none"):
+        return "untuned: no preset"
+    if preset.endswith(".yaml") or (PRESETS / f"{preset}.yaml").exists():
+        return f"tuned: preset {preset}"
+    return f"untuned: there is no preset {preset}"
 
 
 def shown(path: Path) -> Path:

@@ -86,7 +86,8 @@ def test_a_run_ends_when_the_error_is_small_enough(tmp_path: Path, caplog):
     assert (result.n_steps, result.unit) == (25 * len(rows), "updates")
     assert result.score == pytest.approx(2 - len(rows) / 40)
     assert read_meta(tmp_path / BEST).step == rows[errors.index(min(errors))].step
-    assert "regression, seed 1, up to 1000 updates, preset none" in caplog.messages
+    tuning = "untuned: there is no preset none-regression"
+    assert f"regression, seed 1, up to 1000 updates, {tuning}" in caplog.messages
     shown = [text for text in caplog.messages if text.startswith("epoch 1/40")]
     assert re.fullmatch(r"epoch 1/40  update 25  error [\d.]+  \d+ updates/s", *shown)
     assert not [text for text in caplog.messages if "step" in text or "evaluate.py" in text]
