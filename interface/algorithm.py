@@ -109,7 +109,10 @@ def selected_learners(algorithm: Mapping[str, Any]) -> list[str]:
     """
     if "layer_classes" not in algorithm:
         return []
-    names = list(algorithm["layer_classes"])
+    names = algorithm["layer_classes"]
+    if isinstance(names, str):
+        raise UserError(f"algorithm.layer_classes must be a list, e.g. [{names}], got {names}")
+    names = list(names)
     if not names:
         raise UserError("algorithm.layer_classes is empty; name a learner, e.g. [sac]")
     for name in names:

@@ -6,6 +6,7 @@ to each its range, which ``check_ranges`` checks before anything is built. The p
 algorithms are not repeated here; see ``interface.parameters``.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, Any
@@ -26,12 +27,19 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
+def _are_sizes(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(map(_are_sizes, value.values()))
+    return value is None or (isinstance(value, Sequence) and all(map(_is_count, value)))
+
+
 def _is_pair_of_seeds(value: Any) -> bool:
     return len(value) == 2 and 0 <= value[0] <= value[1] <= LARGEST_SEED
 
 
 _THREADS = Range(lambda value: value == "auto" or _is_count(value), "auto or at least 1")
 _OVERLAP = Range(lambda value: value == "auto" or isinstance(value, bool), "auto, true or false")
+_SIZES = Range(_are_sizes, "integers of at least 1, e.g. [256,256] or {pi:[64],qf:[256]}")
 _SEEDS = Range(
     lambda value: value is None or _is_pair_of_seeds(value),
     "[least, greatest] from 0 to 2**32 - 1",
@@ -79,7 +87,7 @@ class PolicyConfig:
     _target_: str = MISSING
     _partial_: bool = MISSING
     name: str = MISSING
-    net_arch: Any = MISSING
+    net_arch: Annotated[Any, _SIZES] = MISSING
     activation_fn: str | None = MISSING
     optimizer: Any = None
     n_critics: int | None = MISSING

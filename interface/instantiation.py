@@ -1,9 +1,11 @@
 """Build what a config names by ``_target_``."""
 
 import importlib
+import re
 from typing import Any
 
 import hydra.utils
+from hydra._internal.utils import _locate
 from hydra.errors import InstantiationException
 
 from interface.errors import UserError
@@ -29,6 +31,9 @@ def instantiate(node: Any, **arguments: Any) -> Any:
     except InstantiationException as error:
         reason = error.__cause__ or error
         where = where_it_went(error)
+        missing = re.match("Error loading '(.*)'", str(reason))  # of the node, or of one in it
+        if missing is not None and not where:
+            raise UserError(f"cannot find {missing[1]}{_what_is_there(missing[1])}") from error
         raise UserError(f"cannot build {node.get('_target_')}: {reason}{where}") from error
     except UserError:
         raise
@@ -45,19 +50,22 @@ def target_of(node: Any) -> Any:
     :param node: a config with ``_target_``
     :raises UserError: if the target does not exist
     """
+    target = node["_target_"]
     try:
-        return hydra.utils.get_object(node["_target_"])
+        return _locate(target)  # what hydra.utils.get_object does, but for an error in the log
     except (ImportError, AttributeError, ValueError) as error:
-        reason = _nearest(node["_target_"]) or f": {error}"
-        raise UserError(f"cannot find {node['_target_']}{reason}{where_it_went(error)}") from error
+        where = where_it_went(error)
+        raise UserError(f"cannot find {target}{where or _what_is_there(target)}") from error
 
 
-def _nearest(target: str) -> str:
-    """Say which name of its module a target may have meant; empty if none comes near."""
+def _what_is_there(target: str) -> str:
+    """Say which name of its module a target may have meant, or what is missing."""
     module, _, name = target.rpartition(".")
+    if not module:
+        return "; its module belongs to its name"
     try:
         names = vars(importlib.import_module(module))
-    except (ImportError, ValueError):
-        return ""
+    except (ImportError, ValueError) as error:
+        return f": {error}"
     near = nearest_name(name, [each for each in names if not each.startswith("_")])
-    return "" if near is None else f"; did you mean {near}?"
+    return f": {module} has no {name}" if near is None else f"; did you mean {near}?"

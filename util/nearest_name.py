@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable
 
 # of the letters of both names, those that are in both in the same order
-_NEAR = 0.7
+_NEAR = 0.65
 # letters that are enough to name what begins with them
 _BEGINNING = 3
 
@@ -30,6 +30,8 @@ def _nearness(wrong: str, name: str) -> float:
     :return: from 0 to 1, a bit more where the version is right, too
     """
     (stem, version), (known_stem, known_version) = _parts(wrong), _parts(name)
+    if version and not known_version:
+        stem = wrong  # no name of something that has versions
     nearness = difflib.SequenceMatcher(None, stem, known_stem).ratio()
     if sorted(stem) == sorted(known_stem):
         nearness = 1.0  # letters that changed places

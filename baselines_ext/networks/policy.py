@@ -1,16 +1,18 @@
 """Build what an SB3 algorithm wants to know about its networks."""
 
 import inspect
+import pydoc
 from functools import partial
 from typing import Any
 
-import hydra.utils
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.preprocessing import is_image_space
+from torch.nn.modules import activation
 
 from baselines_ext.networks.encoders import encoder_of
 from interface.errors import UserError, unknown_name
+from util.nearest_name import nearest_name
 
 
 def policy_name(observation_space: spaces.Space) -> str:
@@ -58,7 +60,7 @@ def build_policy(
                 f"its {name} has no {key}"
             )
     if "activation_fn" in kwargs:
-        kwargs["activation_fn"] = hydra.utils.get_class(kwargs["activation_fn"])
+        kwargs["activation_fn"] = _activation(kwargs["activation_fn"])
     chosen = None if encoder is None else encoder_of(encoder, observation_space)
     if chosen is not None:
         kwargs["features_extractor_class"], kwargs["features_extractor_kwargs"] = chosen
@@ -66,3 +68,12 @@ def build_policy(
         kwargs["optimizer_class"] = optimizer.func
         kwargs["optimizer_kwargs"] = dict(optimizer.keywords)
     return name, kwargs
+
+
+def _activation(name: str) -> type:
+    found = pydoc.locate(name)
+    if not isinstance(found, type):
+        near = nearest_name(name.rpartition(".")[2], activation.__all__)
+        meant = f"; did you mean torch.nn.{near}?" if near else ", such as torch.nn.ReLU"
+        raise UserError(f"policy.activation_fn={name} names no class{meant}")
+    return found

@@ -25,10 +25,11 @@ from envs.remote_errors import RaisesErrors, SendsErrors
 from envs.success import SuccessInfo
 from envs.translated_spaces import translated
 from interface.algorithm import AlgorithmSpec
-from interface.environment_ids import missing_simulators
+from interface.environment_ids import environment_ids, missing_simulators
 from interface.errors import UserError, told
 from interface.instantiation import instantiate
 from interface.moved import where_it_went
+from util.nearest_name import nearest_name
 from util.parent import end_with_parent
 from util.signals import ignore_signals
 
@@ -70,6 +71,10 @@ def make_env(
         kwargs.setdefault("render_mode", render_mode)
     try:
         env = gym.make(env_cfg.id, disable_env_checker=True, **kwargs)
+    except gym.error.NameNotFound as error:
+        near = nearest_name(env_cfg.id, environment_ids())
+        question = f"; did you mean {near}?" if near else ""
+        raise UserError(f"unknown env.id {env_cfg.id!r}{question}") from error
     except Exception as error:
         raise UserError(f"cannot make env {env_cfg.id}: {_reason(error)}") from error
     remove_model_file(env)

@@ -1,18 +1,25 @@
 """Tell in one or two lines what Hydra did not understand, and what was probably meant."""
 
-import os
 import re
 from collections.abc import Sequence
 
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from experiment.cli.config_groups import composed, keys_of
+from experiment.cli.config_groups import composed, groups_of, keys_of, keys_of_hydra
 from interface.environment_ids import missing_simulators
 from util.nearest_name import nearest_name
 
 _MOST_OPTIONS = 12
+_GROUPS_OF_HYDRA = ("hydra/launcher", "hydra/sweeper", "hydra/sweeper/sampler")
+# what OmegaConf says -> what is meant
+_REASONS = (
+    ("is not a ListConfig", "must be a list, e.g. [a,b]"),
+    ("is not a subclass of", "has keys of its own, and is no value itself; see --help"),
+    ("incompatible container", "is a list here, or a mapping, and cannot become the other"),
+    ("does not support deletion", "is needed and cannot be deleted; give it another value"),
+)
 _NAMES_OF_SB3 = {
     "features_extractor_class": "network/encoder=cnn, or e.g. "
     "network.encoder='{_target_: my_package.MyExtractor, _partial_: true, features_dim: 64}'",
@@ -30,7 +37,7 @@ _NAMES_OF_SB3 = {
 
 def explain(error: HydraException, config_name: str, arguments: list[str]) -> str:
     """
-    Turn an error of the composition into a message for the user.
+    Turn an error of the composition into one sentence for the user.
 
     :param error: what Hydra raised
     :param config_name: of the app
@@ -38,38 +45,62 @@ def explain(error: HydraException, config_name: str, arguments: list[str]) -> st
     """
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _missing_config(error.missing_cfg_file, list(error.options or []))
+    if isinstance(error, OverrideParseException):
+        reason = error.message.splitlines()[-2 if "\nSee " in error.message else -1]
+        return f"cannot read {error.override!r}: {reason.partition(' expecting')[0]}"
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException):
         first_line = str(cause).splitlines()[0]
         if re.match(r"Key '.*' (is )?not in ", first_line):
             return _unknown_key(str(cause.full_key), config_name, arguments)
-        return f"{cause.full_key}: {first_line}"
-    return str(error).strip()
+        return f"{cause.full_key}{_in_our_words(first_line)}"
+    first_line = str(error).strip().partition("\n")[0].partition(", possible")[0]
+    missing = re.match(r"Could not (?:delete from config\.|override|delete) '([^'=]+)", first_line)
+    if missing is None or missing[1] in groups_of(config_name):
+        return first_line
+    return _unknown_key(missing[1], config_name, arguments)
+
+
+def _in_our_words(reason: str) -> str:
+    for pattern, words in _REASONS:
+        if re.search(pattern, reason):
+            return f" {words}"
+    return f": {reason}"
 
 
 def _missing_config(path: str, options: list[str]) -> str:
     group, _, name = path.rpartition("/")
+    if not group:
+        return f"there is no config {name!r}"
     close = nearest_name(name, options)
-    shown = options if len(options) <= _MOST_OPTIONS else _closest(name, options)
-    listing = ", ".join(shown) + (", ..." if len(shown) < len(options) else "")
-    question = f"; did you mean {group}={close}?" if close else ""
+    alike = options if len(options) <= _MOST_OPTIONS else _alike(name, options)
+    if close:
+        more = f"; did you mean {group}={close}?"
+    elif alike:
+        more = f"; there are: {', '.join(alike)}"
+    else:
+        more = f"; --help lists the {len(options)} that exist"
     missing = missing_simulators() if group == "env" else ""
-    if missing:
-        question += f"; {missing}"
-    return f"unknown {group} {name!r}{question}\n{len(options)} exist: {listing}"
+    return f"unknown {group} {name!r}{more}" + (f"; {missing}" if missing else "")
 
 
-def _closest(name: str, options: list[str]) -> list[str]:
+def _alike(name: str, options: list[str]) -> list[str]:
     stem = re.split(r"[-_]", name)[0].lower()[:5]
-    alike = [option for option in options if option.lower().startswith(stem)]
-    return (alike or options)[:_MOST_OPTIONS]
+    alike = [option for option in options if stem and option.lower().startswith(stem)]
+    return alike[:_MOST_OPTIONS]
 
 
 def _unknown_key(key: str, config_name: str, arguments: list[str]) -> str:
     last = key.rsplit(".", 1)[-1]
     if last in _NAMES_OF_SB3:
         return f"unknown key {key!r}; what SB3 calls {last} is here {_NAMES_OF_SB3[last]}"
-    close = nearest_key(key, keys_in_use(config_name, arguments))
+    if "/" in key:
+        known = [*groups_of(config_name), *_GROUPS_OF_HYDRA]
+        close = nearest_name(key, known)
+    elif key.startswith("hydra."):
+        close = nearest_key(key, keys_of_hydra(config_name))
+    else:
+        close = nearest_key(key, keys_in_use(config_name, arguments))
     return f"unknown key {key!r}" + (f"; did you mean {close}?" if close else "")
 
 
@@ -88,7 +119,8 @@ def nearest_key(wrong: str, known: Sequence[str]) -> str | None:
     near = nearest_name(last, by_last_part)
     if near is None:
         return None
-    return max(by_last_part[near], key=lambda key: len(os.path.commonprefix([key, parent])))
+    parents = {*parent.split(".")}
+    return max(by_last_part[near], key=lambda key: len(parents & {*key.split(".")}))
 
 
 def keys_in_use(config_name: str, arguments: Sequence[str]) -> list[str]:

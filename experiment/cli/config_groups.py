@@ -69,3 +69,14 @@ def keys_of(node: Any, prefix: str = "") -> Iterator[str]:
         child = node._get_node(key)
         if OmegaConf.is_dict(child) and not child._is_interpolation() and not child._is_none():
             yield from keys_of(child, f"{path}.")
+
+
+def keys_of_hydra(config_name: str) -> list[str]:
+    """
+    List the keys of Hydra itself, its sweeper's and launcher's included.
+
+    :param config_name: of the command
+    """
+    with _conf():
+        cfg = compose(config_name, return_hydra_config=True)
+    return [*keys_of(cfg.hydra, "hydra.")]

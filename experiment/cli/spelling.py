@@ -1,5 +1,6 @@
 """Arguments that are spelled as another program's would be, and how they are spelled here."""
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,7 +25,12 @@ def check_spelling(arguments: Sequence[str], config_name: str) -> None:
     :raises UserError: naming the first of them and what it may have meant
     """
     hydras = [text for text in arguments if text not in _FLAGS]
-    known, unknown = get_args_parser().parse_known_intermixed_args(hydras)
+    parser = get_args_parser()
+    parser.exit_on_error = False
+    try:
+        known, unknown = parser.parse_known_intermixed_args(hydras)
+    except argparse.ArgumentError as error:
+        raise UserError(str(error)) from error
     flags = [text for text in unknown if text.startswith("-")]
     if flags:
         meant = _meant_by_flag(flags[0], arguments, config_name)

@@ -71,6 +71,7 @@ def draw_runs(cfg: DictConfig) -> tuple[list[Path], list[str]]:
     runs, notes = read(cfg)
     if not runs:
         raise UserError("; ".join(["there is nothing to draw", *notes[:3]]))
+    _check_metrics(cfg, runs)
     runs = selected(runs, cfg.envs, cfg.algorithms, cfg.where)
     by = list(cfg.by) if isinstance(cfg.by, ListConfig) else cfg.by
     groups, left_out = _largest(groups_of(runs, by, cfg.not_by), cfg.n_groups)
@@ -108,6 +109,13 @@ def read(cfg: DictConfig) -> tuple[list[RunData], list[str]]:
     folders = [data_dir / env for env in cfg.envs if (data_dir / env).is_dir()] or [data_dir]
     found = [path for folder in folders for path in run_folders(folder, None)]
     return read_folders(found[:n_latest], metrics)
+
+
+def _check_metrics(cfg: DictConfig, runs: Sequence[RunData]) -> None:
+    known = frozenset[str]().union(*(run.metrics for run in runs))
+    for metric in cfg.metrics:
+        if metric not in known:
+            raise unknown_name("metric", metric, known)
 
 
 def _largest(groups: Groups, n_groups: int) -> tuple[Groups, list[str]]:

@@ -34,12 +34,14 @@ class RunData:
     :param params: the leaves of its config
     :param status: how it ended, see ``interface.result``; None: not yet, or killed
     :param series: by metric key; those that were asked for and exist
+    :param metrics: keys of all that it has
     """
 
     name: str
     params: Mapping[str, str]
     status: str | None
     series: Mapping[str, Series]
+    metrics: frozenset[str] = frozenset()
 
     @property
     def env(self) -> str:

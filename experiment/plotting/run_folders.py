@@ -76,9 +76,9 @@ def read_folder(folder: Path, metrics: Sequence[str]) -> RunData:
         raise ValueError(f"{CONFIG} is not a config")
     content.pop("defaults", None)
     history = read_csv(folder / EVALUATIONS)
-    known = history.keys()
+    known = frozenset(history.keys())
     series = {key: _series(history, key) for key in metrics if key in known}
-    return RunData(str(folder), flat_params(content), _status(folder), series)
+    return RunData(str(folder), flat_params(content), _status(folder), series, known)
 
 
 def _series(history: MetricHistory, key: str) -> Series:

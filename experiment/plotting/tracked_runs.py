@@ -89,7 +89,8 @@ def _read(client: "MlflowClient", run: "Run", metrics: Sequence[str]) -> RunData
         for key in metrics
         if key in run.data.metrics
     }
-    return RunData(run.info.run_id, run.data.params, run.data.tags.get("status"), series)
+    status, known = run.data.tags.get("status"), frozenset(run.data.metrics)
+    return RunData(run.info.run_id, run.data.params, status, series, known)
 
 
 def _series(history: Sequence[Any], start_time: int) -> Series:

@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from envs.episode_seeds import evaluation_seeds, training_seeds
 from experiment.build.callbacks import make_callbacks
+from experiment.build.device import check_device
 from experiment.build.environments import import_packages, make_env, make_vec_env, normalized
 from experiment.build.model import make_model
 from experiment.build.resources import available_cores, resolved, resources_of
@@ -49,7 +50,6 @@ from experiment.tracking import Tracker
 from interface.abilities import ExploresEnvironments, RewardsGoals
 from interface.algorithm import AlgorithmSpec
 from interface.config import check_ranges, has_env
-from interface.errors import UserError
 from interface.instantiation import instantiate
 from interface.learner import Evaluator, Learner, moment_of, progress_of, unit_of
 from interface.objective import Budget, criteria
@@ -153,10 +153,7 @@ def check_config(cfg: DictConfig, context: RunContext) -> AlgorithmSpec:
     spec.check_overrides(context.overrides)
     check_evaluator(cfg)
     check_environment(cfg, spec)
-    try:
-        th.device("cpu" if cfg.device == "auto" else cfg.device)
-    except RuntimeError as error:
-        raise UserError(f"device={cfg.device} is no device of torch: {error}") from error
+    check_device(cfg.device)
     return spec
 
 

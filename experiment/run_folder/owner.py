@@ -3,7 +3,7 @@
 import atexit
 import errno
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -41,28 +41,31 @@ class FreshFolder(Callback):
         naming = ("hydra.sweep.dir=", "hydra.sweeper.study_name=", "hydra.sweeper.plan=")
         if not any(text.startswith(naming) for text in config.hydra.overrides.hydra):
             _claim(config.hydra.sweep)
-            atexit.register(_remove_if_empty, Path(config.hydra.sweep.dir))  # of a refused search
 
 
 def _claim(node: DictConfig) -> None:
     wanted = Path(node.dir)
     with suppress(OSError):  # Hydra will meet it, too, and is heard
-        wanted.parent.mkdir(parents=True, exist_ok=True)
+        missing = [folder for folder in wanted.parents if not folder.exists()]
         wanted = _made(wanted)
+        atexit.register(_remove_empty, [wanted, *missing])
         with read_write(node):
             node.dir = str(wanted)
 
 
-def _remove_if_empty(folder: Path) -> None:
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Leave nothing of what was refused: a folder that holds something stays."""
     with suppress(OSError):
-        folder.rmdir()
+        for folder in folders:
+            if folder.exists():
+                folder.rmdir()
 
 
 def _made(wanted: Path) -> Path:
     folder, number = wanted, 1
     while True:
         try:
-            folder.mkdir()
+            folder.mkdir(parents=True)
             return folder
         except FileExistsError:
             number += 1

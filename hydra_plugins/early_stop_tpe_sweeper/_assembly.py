@@ -10,8 +10,9 @@ from typing import Any
 import optuna
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from hydra_plugins.early_stop_tpe_sweeper._choices import check_choices
 from hydra_plugins.early_stop_tpe_sweeper._executor import LauncherExecutor
 from hydra_plugins.early_stop_tpe_sweeper._founding import enqueue, found, is_founded, join
 from hydra_plugins.early_stop_tpe_sweeper._jobs import JobMaker, given_value
@@ -34,7 +35,7 @@ from hydra_plugins.early_stop_tpe_sweeper._tuned import preset_values
 from hydra_plugins.early_stop_tpe_sweeper._warm_start import configurations_of, known_configurations
 from hydra_plugins.early_stop_tpe_sweeper._work import runs_per_host, work, workers_of
 from hydra_plugins.early_stop_tpe_sweeper.config import Settings, read_settings
-from interface.config import Direction, MainConfig, check_ranges
+from interface.config import Direction
 from interface.errors import UserError
 from interface.instantiation import instantiate
 from interface.objective import criteria
@@ -106,9 +107,7 @@ def checked_space(
     space = replace(space, groups=frozenset(filter(options, space.distributions)))
     base = context.config_loader.load_sweep_config(config, space.fixed)
     check_searchable(space.distributions, base)
-    check_composes(context, config, space)
-    if OmegaConf.get_type(base) is MainConfig:
-        check_ranges(base)
+    check_choices(context.config_loader, config, space)
     for remark in remarks(space, base):
         log.warning("%s", remark)
     return space, base
@@ -164,18 +163,6 @@ def open_ledger(settings: Settings, space: SearchSpace) -> Ledger:
     if not ledger.is_founder:
         sampler.reseed_rng()  # or a seeded sampler would propose the same values again
     return ledger
-
-
-def check_composes(context: HydraContext, config: DictConfig, space: SearchSpace) -> None:
-    """
-    Compose one trial, so that a wrong key is an error before anything is written.
-
-    :param context: of Hydra
-    :param config: of the sweep
-    :param space: to search
-    """
-    first = optuna.create_study(sampler=optuna.samplers.RandomSampler(0)).ask(space.distributions)
-    context.config_loader.load_sweep_config(config, space.overrides(first.params))
 
 
 def make_sampler(sampler: Any, space: SearchSpace) -> optuna.samplers.BaseSampler:

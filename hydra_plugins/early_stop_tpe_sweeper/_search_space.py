@@ -84,7 +84,7 @@ def parse(params: Mapping[str, Any], arguments: Sequence[str]) -> SearchSpace:
 
 def _bare(key: str) -> str:
     """Drop Hydra's prefix, which says how an override works and is no part of the key."""
-    return key.lstrip("+")
+    return key.lstrip("+~")
 
 
 def _storable(key: str, distribution: BaseDistribution) -> BaseDistribution:
