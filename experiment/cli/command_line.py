@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 
 from experiment.cli.composition_errors import explain
 from experiment.cli.config_groups import CONF
+from experiment.cli.help import help_text
 from experiment.cli.predecessor import todays_spelling
 from experiment.cli.spelling import check_spelling
 from interface.errors import UserError, unknown_name
@@ -38,6 +39,9 @@ def run_command(main: Callable[[], Any], config_name: str) -> None:
     """
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come to us, unformatted
     try:
+        if {"--help", "-h"} & {*sys.argv[1:]}:
+            print(help_text(config_name), end="")  # noqa: T201
+            return
         check_spelling(sys.argv[1:], config_name)
         sys.argv[1:] = prepare(sys.argv[1:])
         main()

@@ -41,7 +41,7 @@ def launch_all(main: Callable[[], Any]) -> None:
     :param main: decorated by ``hydra.main``; does the run ``index``
     """
     overrides = sys.argv[1:]
-    if "--help" in overrides or "--cfg" in overrides:
+    if "--cfg" in overrides:
         main()
         return
     with initialize_config_dir(str(REPOSITORY / "conf")):

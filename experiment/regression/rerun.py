@@ -159,7 +159,13 @@ def _say(text: str) -> None:
 
 def main() -> None:
     """Run the command; exit code 0 if bit-identical, 1 if not, 2 for wrong input."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description="Train a run again, and say whether it is bit-identical: every metric and the "
+        "final weights.",
+        epilog="examples:\n  python experiment/rerun.py latest\n"
+        "  python experiment/rerun.py data/FetchReach-v4/her/<run> --trust",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("run", help="a run's folder, its MLflow run id, or latest")
     parser.add_argument("--data-dir", type=Path, default=DATA_DIR, help="where runs live")
     parser.add_argument("--trust", action="store_true", help="say nothing of somebody else's code")
