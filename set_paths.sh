@@ -73,16 +73,48 @@ _subgoal_export() {
     export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 }
 
+# Tab completes keys, groups and names. Hydra answers when it is asked, so that sourcing costs nothing.
+_subgoal_complete() {
+    local script="${COMP_WORDS[1]}" found
+    [ "$COMP_CWORD" -gt 1 ] || return 0
+    case "$script" in
+        *experiment/train.py | *experiment/evaluate.py | *experiment/plot.py) ;;
+        *experiment/launch.py | *experiment/comet_mirror.py) ;;
+        *) return 0 ;; # names of files
+    esac
+    if found=$(COMP_LINE="$COMP_LINE" "${COMP_WORDS[0]}" "$script" -sc query=bash 2>/dev/null); then
+        # shellcheck disable=SC2207
+        COMPREPLY=($(compgen -W "$found" -- "${COMP_WORDS[COMP_CWORD]}"))
+    else
+        printf '\nno completion; what is wrong says: %s %s --help\n' "${COMP_WORDS[0]}" "$script" >&2
+    fi
+}
+
+_subgoal_completion() {
+    case $- in *i*) ;; *) return 0 ;; esac # nobody presses Tab in a script
+    if [ -n "${ZSH_VERSION:-}" ]; then
+        if ! whence compdef >/dev/null; then
+            _subgoal_say "Tab will complete no keys: zsh needs 'autoload -U compinit && compinit' before"
+            return 0
+        fi
+        autoload -U +X bashcompinit && bashcompinit
+    else
+        COMP_WORDBREAKS=${COMP_WORDBREAKS//=/} # key=name is one word
+    fi
+    complete -o nospace -o default -F _subgoal_complete python python3
+}
+
 _subgoal_setup() {
     local root failed=0
     root=$(_subgoal_root) || return 1
     _subgoal_activate "$root" || return 1
     _subgoal_install "$root" "${VIRTUAL_ENV:-$CONDA_PREFIX}" || failed=1
     _subgoal_export
+    _subgoal_completion
     return "$failed"
 }
 
 _subgoal_setup
 _subgoal_status=$?
-unset -f _subgoal_root _subgoal_say _subgoal_find_python _subgoal_activate _subgoal_install _subgoal_export _subgoal_setup
+unset -f _subgoal_root _subgoal_say _subgoal_find_python _subgoal_activate _subgoal_install _subgoal_export _subgoal_completion _subgoal_setup
 return $_subgoal_status

@@ -7,7 +7,8 @@ import hydra
 from hydra.utils import UNSAFE_DISABLE_EXECUTION_CHECKS
 from omegaconf import DictConfig
 
-from experiment.cli.command_line import CONF, end_single_run, run_command
+from experiment.cli.command_line import end_single_run, run_command
+from experiment.cli.config_groups import CONF
 from experiment.cli.context import context_of_hydra
 from experiment.cli.early_signals import end_at_once_on_signals
 from interface.result import RunResult

@@ -91,3 +91,53 @@ def test_a_failed_install_is_told_and_tried_again(shell: str, clone: Path):
         done = source(shell, clone, 'echo "alive $code"')
         assert done.stdout.strip() == "alive 1"
         assert "pip failed" in done.stderr
+
+
+# what a shell tells a completion when Tab is pressed behind "algo"
+TAB = """
+line="python experiment/{script} algo"; COMP_LINE="$line"; COMP_WORDS=($line); COMP_CWORD=2
+_subgoal_complete; echo "${{COMPREPLY[@]}}"
+"""
+
+
+def interactive(tmp_path: Path, *command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command of an interactive shell, for which nothing has to be installed."""
+    shutil.copy(REPOSITORY / "requirements.txt", tmp_path / "installed_requirements.txt")
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=os.environ | {"VIRTUAL_ENV": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [("train.py", "algorithm. algorithm= algorithm_name="), ("other.py", "")],
+)
+def test_tab_completes(script: str, found: str, tmp_path: Path):
+    shell = ["bash", "--norc", "-ic", f"source ./set_paths.sh; {TAB.format(script=script)}"]
+    done = interactive(tmp_path, *shell, cwd=REPOSITORY)
+    assert done.stdout.strip() == found, done.stderr
+
+
+def test_tab_says_what_it_lacks(tmp_path: Path):
+    broken = tmp_path / "experiment" / "train.py"
+    broken.parent.mkdir()
+    broken.write_text("raise SystemExit(1)\n", encoding="utf-8")
+    tab = f'source "{REPOSITORY}/set_paths.sh"; {TAB.format(script="train.py")}'
+    done = interactive(tmp_path, "bash", "--norc", "-ic", tab, cwd=tmp_path)
+    assert "no completion; what is wrong says: python experiment/train.py --help" in done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
+@pytest.mark.parametrize("is_on", [True, False])
+def test_zsh_completes_where_its_own_completion_is_on(is_on: bool, tmp_path: Path):
+    before = "autoload -U compinit; compinit -u -D" if is_on else "true"
+    ask = f'{before}; source ./set_paths.sh; echo "$_comps[python]"'
+    done = interactive(tmp_path, "zsh", "-fic", ask, cwd=REPOSITORY)
+    assert ("_subgoal_complete" in done.stdout) is is_on
+    assert ("needs 'autoload -U compinit" in done.stderr) is not is_on
