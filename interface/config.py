@@ -6,6 +6,7 @@ to each its range, which ``check_ranges`` checks before anything is built. The p
 algorithms are not repeated here; see ``interface.parameters``.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -38,6 +39,7 @@ def _is_pair_of_seeds(value: Any) -> bool:
 
 
 _THREADS = Range(lambda value: value == "auto" or _is_count(value), "auto or at least 1")
+_NUMBER = Range(lambda value: not math.isnan(value), "a number")
 _OVERLAP = Range(lambda value: value == "auto" or isinstance(value, bool), "auto, true or false")
 _SIZES = Range(_are_sizes, "integers of at least 1, e.g. [256,256] or {pi:[64],qf:[256]}")
 _SEEDS = Range(
@@ -90,7 +92,7 @@ class PolicyConfig:
     net_arch: Annotated[Any, _SIZES] = MISSING
     activation_fn: str | None = MISSING
     optimizer: Any = None
-    n_critics: int | None = MISSING
+    n_critics: Annotated[int | None, at_least(1)] = MISSING
 
 
 @dataclass
@@ -155,7 +157,7 @@ class MainConfig:
     # runs of before this key used the shared list
     test_goals: Annotated[int, at_least(0)] = 0
     early_stop_data_column: str = MISSING
-    early_stop_threshold: float = MISSING
+    early_stop_threshold: Annotated[float, _NUMBER] = MISSING
     early_stop_last_n: Count = MISSING
     early_stop_direction: Direction = MISSING
     hyperopt_criterion: Any = MISSING

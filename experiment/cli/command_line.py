@@ -16,7 +16,7 @@ from experiment.cli.composition_errors import explain
 from experiment.cli.config_groups import CONF
 from experiment.cli.help import help_text
 from experiment.cli.predecessor import todays_spelling
-from experiment.cli.spelling import check_spelling
+from experiment.cli.spelling import check_spelling, check_types
 from interface.errors import UserError, unknown_name
 from interface.passwords import refuse_password
 from interface.resolvers import quoted
@@ -43,6 +43,7 @@ def run_command(main: Callable[[], Any], config_name: str) -> None:
             print(help_text(config_name), end="")  # noqa: T201
             return
         check_spelling(sys.argv[1:], config_name)
+        check_types(sys.argv[1:], config_name)
         sys.argv[1:] = prepare(sys.argv[1:])
         main()
     except UserError as error:
@@ -94,12 +95,12 @@ def prepare(arguments: list[str]) -> list[str]:
         answer = todays_spelling(argument)
         if answer is not None:
             raise UserError(answer)
-        _check_preset(argument)
+        _check_optional_group(argument)
         _check_path(argument)
         key, _, value = argument.partition("=")
         refuse_password(key, value)
     arguments = [*_with_whole_epochs(arguments)]
-    if "debug=true" in arguments:
+    if any(re.fullmatch("debug=(true|yes|on|1)", text.lower()) for text in arguments):
         arguments = _debug_overrides() + arguments
     restore = [text for text in arguments if text.startswith("restore=")]
     if restore and restore[-1] != "restore=null":
@@ -137,24 +138,26 @@ def _check_path(argument: str) -> None:
     key, _, value = argument.partition("=")
     if key == "data_dir" and "${" in value:
         raise UserError(f"{argument}: a folder's name cannot hold ${{")
+    if argument == "data_dir=":
+        raise UserError("data_dir= must name a folder, got nothing")
 
 
 def _debug_overrides() -> list[str]:
     return list(yaml.safe_load((CONF / "debug.yaml").read_text(encoding="utf-8")))
 
 
-def _check_preset(argument: str) -> None:
-    """Refuse an unknown preset: ``optional`` in the defaults list would let it pass silently."""
+def _check_optional_group(argument: str) -> None:
+    """Refuse an unknown name: ``optional`` in the defaults list would let it pass silently."""
     key, _, value = argument.partition("=")
-    if key != "preset" or not value or "," in value or "(" in value:
+    if key not in ("preset", "search_space") or not value or "," in value or "(" in value:
         return
-    if value.endswith(".yaml"):
+    if key == "preset" and value.endswith(".yaml"):
         if not Path(value).is_file():
             raise UserError(f"preset={value}: there is no such file")
         return
-    known = [path.stem for path in (CONF / "preset").glob("*.yaml")]
+    known = [path.stem for path in (CONF / key).glob("*.yaml")]
     if value not in known:
-        raise unknown_name("preset", value, known)
+        raise unknown_name(key, value, known)
 
 
 @contextmanager

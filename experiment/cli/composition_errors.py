@@ -13,7 +13,16 @@ from util.nearest_name import nearest_name
 
 _MOST_OPTIONS = 12
 _GROUPS_OF_HYDRA = ("hydra/launcher", "hydra/sweeper", "hydra/sweeper/sampler")
-# what OmegaConf says -> what is meant
+# what Hydra says -> what is meant
+_SENTENCES = (
+    ("Error resolving interpolation '\\${env}", "env= and algorithm= must each name one"),
+    (
+        "Ambiguous value for argument '([^']*)'",
+        "{0} has several values: write [...] for a list, or add --multirun for a search",
+    ),
+    ("Could not append .* already at '(.*)'", "{0} is there already; write {0}=... without +"),
+)
+# what OmegaConf says of a key -> what is meant
 _REASONS = (
     ("is not a ListConfig", "must be a list, e.g. [a,b]"),
     ("is not a subclass of", "has keys of its own, and is no value itself; see --help"),
@@ -54,7 +63,10 @@ def explain(error: HydraException, config_name: str, arguments: list[str]) -> st
         if re.match(r"Key '.*' (is )?not in ", first_line):
             return _unknown_key(str(cause.full_key), config_name, arguments)
         return f"{cause.full_key}{_in_our_words(first_line)}"
-    first_line = str(error).strip().partition("\n")[0].partition(", possible")[0]
+    first_line = str(error).strip().partition("\n")[0]
+    for pattern, words in _SENTENCES:
+        if found := re.match(pattern, first_line):
+            return words.format(*found.groups())
     missing = re.match(r"Could not (?:delete from config\.|override|delete) '([^'=]+)", first_line)
     if missing is None or missing[1] in groups_of(config_name):
         return first_line

@@ -4,15 +4,18 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
 from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from experiment.cli.composition_errors import keys_in_use, nearest_key
-from experiment.cli.config_groups import groups_of, options_of
+from experiment.cli.config_groups import CONF, groups_of, options_of
 from interface.errors import UserError
 from util.nearest_name import nearest_name
 
 # of our own, which Hydra does not know
 _FLAGS = ("--plan",)
+_KINDS = {int: "an integer", list: "a list, e.g. [a,b]", bool: "true or false"}
 _KEYS_OF_RUNS = ("run", "runs", "restore")
 
 
@@ -38,6 +41,25 @@ def check_spelling(arguments: Sequence[str], config_name: str) -> None:
     for word in [*known.overrides, *unknown]:
         if "=" not in word and not word.startswith("~"):
             raise UserError(f"{word!r} is no key=value{_meant_by_word(word, config_name)}")
+
+
+def check_types(arguments: Sequence[str], config_name: str) -> None:
+    """
+    Refuse values that are of another kind than the defaults; the main config has a schema for that.
+
+    :param arguments: of the command line, spelled right
+    :param config_name: of the command
+    :raises UserError: naming key and value
+    """
+    defaults = yaml.safe_load((CONF / f"{config_name}.yaml").read_text(encoding="utf-8"))
+    for argument in arguments:
+        key, _, text = argument.partition("=")
+        kind = type(defaults.get(key))
+        if config_name == "main" or kind not in _KINDS:
+            continue
+        (override,) = OverridesParser.create().parse_overrides([argument])
+        if not override.is_sweep_override() and not isinstance(override.value(), kind):
+            raise UserError(f"{key} must be {_KINDS[kind]}, got {text}")
 
 
 def _meant_by_flag(flag: str, arguments: Sequence[str], config_name: str) -> str:

@@ -122,6 +122,10 @@ def commands_of(cfg: DictConfig) -> list[list[str]]:
 
 
 def _check(cfg: DictConfig, commands: list[list[str]]) -> None:
+    if cfg.n_seeds < 0:
+        raise UserError(f"n_seeds must be at least 0, got {cfg.n_seeds}")
+    if not all(part in cfg.argument for part in ("{key}", "{value}")):
+        raise UserError(f"argument must hold {{key}} and {{value}}, got {cfg.argument}")
     if not commands:
         raise UserError("there is nothing to run: sets or matrix is empty")
     if not (REPOSITORY / cfg.script).is_file():

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra.utils
 
@@ -157,9 +157,15 @@ def _say(text: str) -> None:
     print(text, flush=True)  # noqa: T201
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say one sentence, as the other commands do; ``--help`` shows the usage."""
+        raise UserError(f"{message}; see --help")
+
+
 def main() -> None:
     """Run the command; exit code 0 if bit-identical, 1 if not, 2 for wrong input."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         description="Train a run again, and say whether it is bit-identical: every metric and the "
         "final weights.",
         epilog="examples:\n  python experiment/rerun.py latest\n"
@@ -169,13 +175,13 @@ def main() -> None:
     parser.add_argument("run", help="a run's folder, its MLflow run id, or latest")
     parser.add_argument("--data-dir", type=Path, default=DATA_DIR, help="where runs live")
     parser.add_argument("--trust", action="store_true", help="say nothing of somebody else's code")
-    arguments = parser.parse_args()
     try:
+        arguments = parser.parse_args()
         run_dir = find_run(arguments.run, arguments.data_dir)
         warn_of_foreign_code(run_dir, arguments.data_dir, trusted=arguments.trust, key="--trust")
         difference = rerun(run_dir)
     except UserError as error:
-        _say(str(error))
+        print(error, file=sys.stderr)  # noqa: T201
         sys.exit(2)
     _say(difference or "bit-identical: every metric and the final weights")
     sys.exit(0 if difference is None else 1)
