@@ -109,7 +109,8 @@ def _paragraph(lines: Iterable[str], width: int) -> Iterator[str]:
 
 def _wrapped(head: str, text: str, width: int, *, indent: int) -> Iterator[str]:
     """Write a name and beside it, from a column on, what belongs to it."""
-    lines = textwrap.wrap(text, max(20, width - indent), break_on_hyphens=False)
+    wide = max(20, width - indent)
+    lines = textwrap.wrap(text, wide, break_on_hyphens=False, break_long_words=False)
     if len(head) >= indent or not lines:
         yield head
         head = ""

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _REFRESH_SECONDS = 0.5
 _LINE_SECONDS = 60.0
+_MOST_SECONDS = 1e9  # that are told; beyond, a timedelta ends
 _SHOWN = {
     EVAL_SUCCESS_RATE: "success {:.2f}",
     EVAL_SUCCESS_EVER: "ever {:.2f}",
@@ -91,11 +92,11 @@ class RunProgress:
         if not self._bar.disable:
             self._bar.update(self._task, completed=self._step, rate=self.rate, latest=self._latest)
             return
-        seconds = (self._n_steps - self._step) / max(self.rate, 1e-9)
+        seconds = max(0.0, (self._n_steps - self._step) / max(self.rate, 1e-9))
         log.info(
-            "%s %d of %d  %.0f %s/s  %s left at most",
+            "%s %d of %d  %.3g %s/s  at most %s left",
             *(self._moment, self._step, self._n_steps, self.rate, self._unit),
-            timedelta(seconds=round(max(0.0, seconds))),
+            timedelta(seconds=round(min(seconds, _MOST_SECONDS))),
         )
 
     def on_evaluation(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:

@@ -56,5 +56,21 @@ def test_nearest_name(wrong, close):
     assert nearest_name(wrong, ["n_epochs", "gamma"]) == close
 
 
+@pytest.mark.parametrize(
+    ("wrong", "close"),
+    [
+        ("FetchReech-v4", "FetchReach-v4"),
+        ("FetchReach-v1", "FetchReach-v4"),
+        ("fetchreach", "FetchReach-v4"),
+        ("FetchP", "FetchPush-v4"),
+        ("sca", "sac"),
+        ("Nope-v0", None),  # neither Hopper-v5 for its version nor none for its letters
+    ],
+)
+def test_versions_make_no_two_names_alike(wrong, close):
+    known = ["Hopper-v5", "none", "FetchPush-v4", "FetchReach-v4", "sac", "Other-v0"]
+    assert nearest_name(wrong, known) == close
+
+
 def test_did_you_mean_lists_what_exists_if_nothing_is_close():
     assert did_you_mean("zzz", ["b", "a"]) == "; known: a, b"

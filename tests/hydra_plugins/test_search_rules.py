@@ -187,6 +187,12 @@ def test_impossible_spaces_are_refused(params, message):
         parse(params, [])
 
 
+def test_a_key_that_is_deleted_is_not_searched():
+    space = parse({"a.gamma": "choice(0.9,0.95)", "b": "choice(1,2)"}, ["~a.gamma"])
+    assert [*space.distributions] == ["b"]
+    assert space.fixed == ["~a.gamma"]
+
+
 def test_dubious_spaces_are_remarked():
     config = OmegaConf.create({"sac": {"buffer_size": 100, "batch_size": 64}})
     space = parse(

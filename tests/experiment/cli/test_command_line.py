@@ -14,7 +14,7 @@ from experiment.run.report import command as command_line
 from experiment.run.report import shown
 from interface.errors import UserError
 from interface.resolvers import REPOSITORY, changed_overrides
-from tests.running import TINY_HER, command, forked_command
+from tests.running import TINY_HER, command, forked_command, hydra_main
 
 PREDECESSOR = [
     ("env=FetchReach-v1", "env=FetchReach-v4"),
@@ -98,19 +98,6 @@ def test_an_output_directory_that_cannot_be_written(tmp_path: Path):
     assert "Traceback" not in done.stderr
 
 
-def test_help_lists_what_exists():
-    done = command("experiment/train.py", "--help")
-    assert done.returncode == 0
-    for name in (
-        "algorithm: ddpg, dqn, hac, her",
-        "FetchReach-v4",
-        "FrankaKitchen-v1",
-        "restore=latest",
-    ):
-        assert name in done.stdout
-    assert done.stderr == ""
-
-
 def test_parameter_table():
     done = command(
         "-m", "interface.parameter_table", "her", "env=FetchReach-v4", "algorithm.n_sampled_goal=6"
@@ -128,9 +115,25 @@ def test_debug_goes_before_the_users_own_values():
 
 
 @pytest.mark.parametrize(
+    ("n_steps", "epoch_steps", "n_epochs"), [(4000, 2000, 2), (4001, 2000, 3), (1, 2000, 1)]
+)
+def test_steps_are_whole_epochs(n_steps: int, epoch_steps: int, n_epochs: int, tmp_path: Path):
+    arguments = prepare([f"total_timesteps={n_steps}", f"eval_after_n_steps={epoch_steps}"])
+    with hydra_main(arguments, tmp_path) as cfg:
+        assert cfg.n_epochs == n_epochs
+
+
+def test_steps_are_counted_in_the_epochs_of_a_preset(tmp_path: Path):
+    arguments = prepare(["env=FetchReach-v4", "algorithm=her", "total_timesteps=1200"])
+    with hydra_main(arguments, tmp_path) as cfg:
+        assert (cfg.n_epochs, cfg.eval_after_n_steps) == (3, 500)
+
+
+@pytest.mark.parametrize(
     ("overrides", "name"),
     [
         ([], ""),
+        (["n_epochs=${total_timesteps:5000}"], "-n_epochs_total_timesteps_5000"),
         (["env=X", "algorithm=her", "seed=3"], ""),
         (["n_epochs=3", "algorithm.learners.sac.gamma=0.9"], "-gamma_0.9-n_epochs_3"),
         (["n_epochs=3", "n_epochs=4"], "-n_epochs_4"),

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import yaml
 
+from experiment.plotting.command import draw
 from experiment.plotting.comparison import improvements, mean_value, rows_of
 from experiment.plotting.curves import curve_of
 from experiment.plotting.grouping import groups_of
 from experiment.plotting.run_data import RunData, Series
 from interface.errors import UserError
-from tests.running import command
+from tests.running import command, hydra_main
 from util.statistics import FEWEST
 
 KEY = "eval/success_rate"
@@ -89,6 +90,15 @@ def test_automatic_groups():
     assert list(groups_of(runs, ["gamma", "algorithm"], [])) == ["gamma=0.9 her", "gamma=0.95 her"]
     with pytest.raises(UserError, match="did you mean"):
         groups_of(runs, ["gama"], [])
+
+
+def test_a_metric_that_no_run_has_is_answered_with_the_nearest(tmp_path: Path):
+    write_run(tmp_path / "data" / "run", [0.5, 1.0], seed=1)
+    wrong = [f"data_dir={tmp_path}", f"output_dir={tmp_path}/plots", "metrics=[eval/sucess_rate]"]
+    nearest = pytest.raises(UserError, match="did you mean eval/success_rate")
+    with hydra_main(wrong, tmp_path, "plot") as cfg, nearest:
+        draw(cfg)
+    assert not (tmp_path / "plots").exists()
 
 
 def test_a_comparison():
