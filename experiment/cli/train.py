@@ -1,8 +1,5 @@
 """The command ``train.py``."""
 
-import sys
-import time
-
 import hydra
 from hydra.utils import UNSAFE_DISABLE_EXECUTION_CHECKS
 from omegaconf import DictConfig
@@ -12,9 +9,6 @@ from experiment.cli.config_groups import CONF
 from experiment.cli.context import context_of_hydra
 from experiment.cli.early_signals import end_at_once_on_signals
 from interface.result import RunResult
-
-# flags that start runs; others only show something
-_STARTING = ("--multirun", "-m", "--plan")
 
 
 # a config is as trusted as code
@@ -34,7 +28,4 @@ def train(cfg: DictConfig) -> RunResult:
 def main() -> None:
     """Run the command."""
     end_at_once_on_signals()
-    if all(text in _STARTING for text in sys.argv[1:] if text.startswith("-")):
-        now = time.strftime("%H:%M:%S")  # logging is not configured yet
-        print(f"{now} INFO starting; to import torch takes some seconds", flush=True)  # noqa: T201
     run_command(train, "main")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from experiment.cli.command_line import prepare, run_command
+from experiment.cli.first_line import say_that_it_starts
 from experiment.run.report import command as command_line
 from experiment.run.report import shown
 from interface.errors import UserError
@@ -96,6 +97,21 @@ def test_an_output_directory_that_cannot_be_written(tmp_path: Path):
     assert done.returncode == 2
     assert f"cannot write {tmp_path}/file" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_said"),
+    [(["n_epochs=3"], True), (["--multirun"], True), (["--cfg", "job"], False), (["-h"], False)],
+)
+def test_a_run_speaks_at_once(arguments: list[str], is_said: bool, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+    say_that_it_starts()
+    assert ("INFO starting" in capsys.readouterr().out) is is_said
+
+
+def test_nothing_heavy_is_imported_before_a_run_speaks():
+    program = "import sys, experiment.cli.first_line; print({'hydra', 'torch'} & {*sys.modules})"
+    assert command("-c", program).stdout == "set()\n"
 
 
 def test_parameter_table():

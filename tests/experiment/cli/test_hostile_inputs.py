@@ -47,7 +47,7 @@ HOSTILE = [
     ([*EVALUATE, "run=latst"], "there is no run 'latst'"),
     ([*PLOT, "x=step"], "did you mean steps?"),
     ([*LAUNCH, "hydra/launcher=slrum"], "did you mean hydra/launcher=slurm?"),
-    ([*RERUN, "lastest"], "there is no run 'lastest'"),
+    ([*RERUN, "latestt"], "there is no run 'latestt'"),
     ([*RERUN, "latest", "--trusted"], "unrecognized arguments: --trusted"),
     # values
     ([*TRAIN, "total_timesteps=5000", "n_epochs=3"], "give one of them"),
@@ -69,7 +69,7 @@ HOSTILE = [
     # pairs that do not fit, and choices of a search that no run could take
     ([*TRAIN, "env=CartPole-v1"], "what fits: algorithm=dqn, ppo"),
     ([*TRAIN, "algorithm=dqn"], "what fits: algorithm=ddpg, hac, her"),
-    ([*SEARCH, "policy=small,smal"], "did you mean policy=small?"),
+    ([*SEARCH, "policy=small,smaal"], "did you mean policy=small?"),
     ([*SEARCH, "algorithm.layer_classes=choice([sac],[scc])"], "did you mean sac?"),
     ([*SEARCH, "policy.net_arch=choice([64,64],[64,-3])"], "the search may choose"),
     ([*SEARCH, "algorithm.learners.sac.gamma=choice(0.9,1.5)"], "from 0 to 1, got 1.5"),

@@ -94,7 +94,7 @@ def test_automatic_groups():
 
 def test_a_metric_that_no_run_has_is_answered_with_the_nearest(tmp_path: Path):
     write_run(tmp_path / "data" / "run", [0.5, 1.0], seed=1)
-    wrong = [f"data_dir={tmp_path}", f"output_dir={tmp_path}/plots", "metrics=[eval/sucess_rate]"]
+    wrong = [f"data_dir={tmp_path}", f"output_dir={tmp_path}/plots", "metrics=[eval/succes_rate]"]
     nearest = pytest.raises(UserError, match="did you mean eval/success_rate")
     with hydra_main(wrong, tmp_path, "plot") as cfg, nearest:
         draw(cfg)
