@@ -153,7 +153,6 @@ def test_what_is_no_callback_is_refused(tmp_path: Path):
         ("policy.features_extractor_class=X", "is here network/encoder=cnn, or e.g."),
         ("policy.optimizer_class=X", "is here e.g. policy.optimizer='{_target_: torch.optim.AdamW"),
         ("callback=X", "is here e.g. callbacks='[{_target_: my_package.MyCallback}]'"),
-        ("total_timesteps=9", "is here n_epochs times eval_after_n_steps"),
         ("network/encoder=cnnn", "did you mean network/encoder=cnn?"),
         ("network.encoder.features_dmi=9", "did you mean network.encoder.features_dim?"),
     ],
