@@ -1,12 +1,13 @@
 """What a run says at its start, and while it goes on."""
 
 import logging
+import sys
+import time
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from experiment.run import progress
 from experiment.run.progress import RunProgress
 from experiment.run.report import _tuning
 
@@ -14,7 +15,7 @@ from experiment.run.report import _tuning
 @pytest.fixture
 def clock(monkeypatch) -> SimpleNamespace:
     now = SimpleNamespace(seconds=0.0)
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now.seconds)
+    monkeypatch.setattr(time, "monotonic", lambda: now.seconds)
     return now
 
 
@@ -42,7 +43,7 @@ def test_a_run_that_hardly_moves_is_told_too(clock: SimpleNamespace, caplog):
 
 def test_a_terminal_gets_a_bar_and_no_lines(clock: SimpleNamespace, caplog, monkeypatch):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(progress.sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     learner: Any = SimpleNamespace(num_timesteps=0)
     shown = RunProgress(learner, total_steps=100, n_epochs=1)
     clock.seconds = 61
