@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from envs.episode_recorder import Episode
 from envs.episode_seeds import final_test_seeds
+from experiment.build.device import check_device
 from experiment.build.environments import import_packages
 from experiment.evaluation.evaluation import (
     EvaluationEnv,
@@ -121,6 +122,7 @@ def prepare(
     :param render_mode: as in Gymnasium
     :raises UserError: if there is no environment, or the agent is none, or of another version
     """
+    check_device(cfg.device)
     import_packages(file.cfg.imports)
     if not has_env(file.cfg):
         raise UserError(f"env=none leaves no episodes to play; {_INSTEAD}")
