@@ -15,7 +15,7 @@ from experiment.mirroring.archive import write_archive
 from experiment.mirroring.memory import load_memory, save_memory
 from experiment.mirroring.source import RUNNING, contents_of, runs_of, state_of
 from experiment.mirroring.uploads import find_key, upload
-from experiment.tracking.store import connect_existing
+from experiment.tracking.store import check_exists, connect_existing
 from interface.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def mirror(cfg: DictConfig) -> None:
     key = find_key() if cfg.upload in ("auto", True) else None
     if cfg.upload is True and key is None:
         raise UserError("upload=true needs a key in ~/.comet.config or in COMET_API_KEY")
+    check_exists(cfg.uri)
     folder = Path(cfg.archive_dir)
     folder.mkdir(parents=True, exist_ok=True)
     while True:

@@ -100,6 +100,18 @@ def connect(uri: str) -> "MlflowClient":
     return client
 
 
+def check_exists(uri: str) -> None:
+    """
+    Refuse a database that is not there; a server is asked by ``connect``.
+
+    :param uri: of an MLflow server or database
+    :raises UserError: naming the file
+    """
+    path = uri.removeprefix(_SQLITE)
+    if path != uri and not Path(path).is_file():
+        raise UserError(f"there is no MLflow database {path}")
+
+
 def connect_existing(uri: str) -> "MlflowClient":
     """
     Connect to a store to read it: a mistyped path must not become an empty database.
@@ -107,9 +119,7 @@ def connect_existing(uri: str) -> "MlflowClient":
     :param uri: of an MLflow server or database
     :raises UserError: if it is not there or does not answer
     """
-    path = uri.removeprefix(_SQLITE)
-    if path != uri and not Path(path).is_file():
-        raise UserError(f"there is no MLflow database {path}")
+    check_exists(uri)
     return connect(uri)
 
 

@@ -66,6 +66,7 @@ HOSTILE = [
     ([*LAUNCH, "n_seeds=-1"], "n_seeds must be at least 0, got -1"),
     ([*LAUNCH, "argument=--lr"], "argument must hold {key} and {value}, got --lr"),
     ([*MIRROR, "interval_minutes=soon"], "interval_minutes must be an integer, got soon"),
+    ([*MIRROR, "uri=sqlite:////nowhere/x.db"], "there is no MLflow database /nowhere/x.db"),
     # pairs that do not fit, and choices of a search that no run could take
     ([*TRAIN, "env=CartPole-v1"], "what fits: algorithm=dqn, ppo"),
     ([*TRAIN, "algorithm=dqn"], "what fits: algorithm=ddpg, hac, her"),
@@ -86,6 +87,8 @@ def test_one_sentence_and_nothing_left(arguments: list[str], answer: str, tmp_pa
     data = tmp_path / "data"
     if script not in ("rerun", "comet_mirror") and "data_dir=" not in others:
         others.append(f"data_dir={data}")
+    if script == "comet_mirror":
+        others.append(f"archive_dir={data}")
     before = sorted(REPOSITORY.iterdir())
     done = forked_command(tmp_path, f"experiment/{script}.py", *others)
     assert done.returncode == 2, done.stdout + done.stderr
