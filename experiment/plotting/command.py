@@ -106,9 +106,7 @@ def read(cfg: DictConfig) -> tuple[list[RunData], list[str]]:
     data_dir = Path(cfg.data_dir)
     if references:
         return read_folders([find_run(name, data_dir) for name in references], metrics)
-    folders = [data_dir / env for env in cfg.envs if (data_dir / env).is_dir()] or [data_dir]
-    found = [path for folder in folders for path in run_folders(folder, None)]
-    return read_folders(found[:n_latest], metrics)
+    return read_folders(run_folders(data_dir, list(cfg.envs), n_latest), metrics)
 
 
 def _check_metrics(cfg: DictConfig, runs: Sequence[RunData]) -> None:

@@ -10,30 +10,33 @@ import yaml
 from experiment.plotting.run_data import RunData, Series
 from experiment.run.provenance import flat_params
 from experiment.run_folder.metric_history import MetricHistory, read_csv
-from experiment.run_folder.run_directory import EVALUATIONS, RESULT
+from experiment.run_folder.run_directory import EVALUATIONS, RESULT, newest_first
 from interface.errors import UserError
 from interface.run_files import CONFIG
 
 _SECONDS = "time/time_elapsed"
 
 
-def run_folders(data_dir: Path, n_latest: int | None) -> list[Path]:
+def run_folders(data_dir: Path, envs: Sequence[str], n_latest: int | None) -> list[Path]:
     """
-    List the folders of runs, the newest first.
+    List the folders of runs.
 
     :param data_dir: where runs live
-    :param n_latest: how many at most; None: all
+    :param envs: only of these environments, if any run is; empty: all
+    :param n_latest: so many of those that a user started, the newest first; None: all
     :raises UserError: if there is none
     """
-    found = [path.parent for path in data_dir.rglob(CONFIG)] if data_dir.is_dir() else []
+    places = [data_dir / env for env in envs if (data_dir / env).is_dir()] or [data_dir]
+    found = sorted(path.parent for place in places for path in place.rglob(CONFIG))
     if not found:
         raise UserError(f"there is no run in {data_dir} yet")
-    return sorted(found, key=_changed, reverse=True)[:n_latest]
-
-
-def _changed(folder: Path) -> float:
-    path = folder / EVALUATIONS
-    return (path if path.exists() else folder / CONFIG).stat().st_mtime
+    latest = found if n_latest is None else newest_first(found)[:n_latest]
+    if not latest:
+        raise UserError(
+            f"none of the {len(found)} runs in {data_dir} was started by itself; runs=all draws "
+            f"those of searches, of the matrix, and reruns, too"
+        )
+    return latest
 
 
 def read_folders(

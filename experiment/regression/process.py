@@ -10,6 +10,7 @@ import time
 from dataclasses import asdict
 
 from experiment.regression.matrix import Job, Outcome
+from experiment.run_folder.story import STARTED_BY
 from interface.resolvers import REPOSITORY
 from interface.result import INTERRUPTED_EXIT
 from interface.run_files import LAST
@@ -82,7 +83,7 @@ class RunningJob:
             return subprocess.Popen(
                 words,
                 cwd=REPOSITORY,
-                env=os.environ | self.slot.environment(),
+                env=os.environ | self.slot.environment() | {STARTED_BY: "matrix"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import json
+import os
 import subprocess
 import sys
 import time
@@ -16,13 +17,13 @@ from experiment.run_folder.run_directory import (
     DATA_DIR,
     EVALUATIONS,
     PROGRESS,
-    PROVENANCE,
     RESULT,
     arguments_of,
     commands_of,
     find_run,
     load_config,
 )
+from experiment.run_folder.story import STARTED_BY, starts_of
 from experiment.run_folder.trust import warn_of_foreign_code
 from interface.errors import UserError
 from interface.resolvers import REPOSITORY
@@ -38,15 +39,18 @@ _ENDED_BY_SEARCH = (Status.CAPPED, Status.PRUNED)
 
 def differences_of_origin(run_dir: Path) -> list[str]:
     """
-    Compare commit and versions of a run with those of now.
+    Compare commit and versions of each start of a run with those of now.
 
     :param run_dir: folder of the run
     :return: one line per difference
     """
-    before = json.loads((run_dir / PROVENANCE).read_text(encoding="utf-8"))
     now = code_version() | package_versions()
+    starts = starts_of(run_dir)
     return [
-        f"{key} was {before.get(key)}, is {now[key]}" for key in now if now[key] != before.get(key)
+        f"{key} was {was}, is {now[key]}"
+        for key in now
+        for was in dict.fromkeys(start.origin.get(key) for start in starts)
+        if was != now[key]
     ]
 
 
@@ -150,7 +154,8 @@ def rerun(run_dir: Path) -> str | None:
 
 def _train(arguments: list[str]) -> int:
     train = REPOSITORY / "experiment" / "train.py"
-    return subprocess.run([sys.executable, str(train), *arguments], check=False).returncode
+    words = [sys.executable, str(train), *arguments]
+    return subprocess.run(words, env=os.environ | {STARTED_BY: "rerun"}, check=False).returncode
 
 
 def _say(text: str) -> None:

@@ -1,15 +1,18 @@
 """
-Keep the code of a run: code and configs as committed, what differs, and what is new.
+Keep the code of a run: what is committed once for all runs, what differs from it with the run.
 
-A snapshot leaves the machine with MLflow's artifacts and Comet's archives. So it holds nothing but
-code and configs, and nothing that is named like a key. What is committed counts as known to others;
-a new or changed file does not, and stays where it is if a password seems to be written in it.
+``<data_dir>/sources/<commit>.zip`` holds code and configs as committed: a commit may vanish from
+git. ``changes-<hash>.patch`` in the run's folder holds what differs and what is new, for ``git
+apply``: a run that is moved takes it along, and it leaves the machine with MLflow's artifacts and
+Comet's archives. So neither holds anything but code and configs, and nothing that is named like a
+key. What is committed counts as known to others; a new or changed file does not, and stays where it
+is if a password seems to be written in it.
 """
 
+import hashlib
 import logging
 import re
 import stat
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -31,6 +34,7 @@ _SECRET = re.compile(
 )
 _LARGEST_NEW_FILE_BYTES = 1_000_000
 _MOST_NAMED = 10
+_N_DIGITS = 10
 # a name is no pattern, and a user's settings of git change no patch
 _LITERAL = ("--literal-pathspecs",)
 _DIFF = ("diff", "--no-color", "--no-ext-diff", "--no-textconv")
@@ -51,23 +55,24 @@ def is_packed(name: str, *, committed: bool) -> bool:
 
 
 @dataclass
-class Contents:
+class Changes:
     """
-    What a snapshot holds beside committed code.
+    What differs from the commit.
 
-    :param changed: files whose uncommitted changes are in ``changes.patch``
+    :param patch: for ``git apply``
+    :param changed: files that git holds otherwise
     :param new: files that git does not hold
-    :param left_out: changed and new files that are not in it
+    :param left_out: changed and new files that are not in the patch
     """
 
+    patch: bytes = b""
     changed: list[str] = field(default_factory=list)
     new: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         parts = {"changes in": self.changed, "new": self.new, "left out": self.left_out}
-        said = [f"{title} {_listed(names)}" for title, names in parts.items() if names]
-        return "; ".join(["committed code and configs", *said])
+        return "; ".join(f"{title} {_listed(names)}" for title, names in parts.items() if names)
 
 
 def _listed(names: list[str]) -> str:
@@ -75,64 +80,92 @@ def _listed(names: list[str]) -> str:
     return ", ".join([*names[:_MOST_NAMED], *([f"{more} more"] if more > 0 else [])])
 
 
-def write_source_snapshot(path: Path, checkout: Path = REPOSITORY) -> bool:
+def keep_source(run_dir: Path, sources: Path, checkout: Path = REPOSITORY) -> Path | None:
     """
-    Write a snapshot, and say in the log what it holds. It never stops a run.
+    Keep the code of a run, and say in the log what is kept. It never stops a run.
 
-    :param path: of the zip file
+    :param run_dir: folder of the run
+    :param sources: folder of the commits that runs were started from
     :param checkout: to take it from
-    :return: whether it was written
+    :return: the patch in the run's folder; None if there is none: all is as committed, or this is
+        no checkout of git
     """
-    commit = git(checkout, "rev-parse", "HEAD")
-    if commit is None:
-        return False
+    commit = (git(checkout, "rev-parse", "HEAD") or "").strip()
+    if not commit:
+        return None
+    archive = sources / f"{commit}.zip"
     try:
+        if not archive.exists():
+            sources.mkdir(parents=True, exist_ok=True)
+            _archive(archive, checkout, commit)
+        changes = changes_of(checkout)
+        if not changes.patch:
+            log.info("the code is that of commit %s%s", commit[:7], _but(changes))
+            return None
+        path = run_dir / f"changes-{hashlib.sha256(changes.patch).hexdigest()[:_N_DIGITS]}.patch"
         with atomic_path(path) as temporary:
-            contents = _write(temporary, checkout, commit)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        log.warning("there is no %s of this run's code: %s", path.name, error)
-        return False
-    log.info("%s holds %s", path.name, contents)
-    return True
+            temporary.write_bytes(changes.patch)
+    except (OSError, ValueError) as error:
+        log.warning("the code of this run is not kept: %s", error)
+        return None
+    log.info("the code is that of commit %s and %s: %s", commit[:7], path.name, changes)
+    return path
 
 
-def _write(path: Path, checkout: Path, commit: str) -> Contents:
-    committed = _names(git(checkout, "ls-tree", "-r", "-z", "--name-only", "HEAD"))
+def _but(changes: Changes) -> str:
+    return f", {changes}" if changes.left_out else ""
+
+
+def _archive(path: Path, checkout: Path, commit: str) -> None:
+    committed = _names(git(checkout, "ls-tree", "-r", "-z", "--name-only", commit))
     packed = [name for name in committed if is_packed(name, committed=True)]
-    into = ("--format=zip", f"-o{path}", "HEAD", "--")
-    # without names, git would archive all
-    if not packed or git(checkout, *_LITERAL, "archive", *into, *packed) is None:
-        raise ValueError("git cannot archive it")
-    contents = Contents()
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("commit.txt", commit)
-        archive.writestr("changes.patch", _changes(checkout, contents))
-        for name in new_files(checkout):
-            content = read_new_file(checkout / name) if is_packed(name, committed=False) else None
-            if content is None or looks_secret(content.decode("utf-8", "replace")):
-                contents.left_out.append(name)
-            else:
-                archive.writestr(name, content)
-                contents.new.append(name)
-    return contents
+    with atomic_path(path) as temporary:
+        into = ("--format=zip", f"-o{temporary}", commit, "--")
+        # without names, git would archive all
+        if not packed or git(checkout, *_LITERAL, "archive", *into, *packed) is None:
+            raise ValueError("git cannot archive it")
 
 
-def _changes(checkout: Path, contents: Contents) -> bytes:
-    """Make a patch of what differs from the commit, and note what is in it and what is not."""
-    patch = ""
+def changes_of(checkout: Path) -> Changes:
+    """
+    Make a patch of what differs from the commit, and note what is in it and what is not.
+
+    :param checkout: its folder
+    """
+    changes = Changes()
     for name in _names(git(checkout, "diff", "-z", "--name-only", "HEAD")):
         known = is_packed(name, committed=False)
         change = git(checkout, *_LITERAL, *_DIFF, "HEAD", "--", name) if known else None
         if change is None or looks_secret(_added(change)):
-            contents.left_out.append(name)
+            changes.left_out.append(name)
         else:
-            contents.changed.append(name)
-            patch += change
-    return patch.encode("utf-8", "surrogateescape")
+            changes.changed.append(name)
+            changes.patch += change.encode("utf-8", "surrogateescape")
+    for name in new_files(checkout):
+        content = read_new_file(checkout / name) if is_packed(name, committed=False) else None
+        if content is None or looks_secret(content.decode("utf-8", "replace")):
+            changes.left_out.append(name)
+        else:
+            changes.new.append(name)
+            changes.patch += _as_new(name, content)
+    return changes
 
 
 def _added(change: str) -> str:
     return "\n".join(line[1:] for line in change.splitlines() if line.startswith("+"))
+
+
+def _as_new(name: str, content: bytes) -> bytes:
+    """Write a file as the patch that makes it."""
+    title = f"diff --git a/{name} b/{name}\nnew file mode 100644\n"
+    lines = content.split(b"\n")
+    ends_well = lines[-1] == b""
+    lines = lines[:-1] if ends_well else lines
+    if not lines:
+        return title.encode()
+    title += f"--- /dev/null\n+++ b/{name}\n@@ -0,0 +1,{len(lines)} @@\n"
+    end = b"" if ends_well else b"\\ No newline at end of file\n"
+    return title.encode() + b"".join(b"+" + line + b"\n" for line in lines) + end
 
 
 def new_files(checkout: Path) -> list[str]:

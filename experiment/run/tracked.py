@@ -1,6 +1,5 @@
 """A run inside its tracker: what is told at the start, and how the run ended."""
 
-import json
 import shlex
 import sys
 import traceback
@@ -19,15 +18,16 @@ from experiment.run.provenance import (
     package_versions,
 )
 from experiment.run.report import task_of
-from experiment.run.source_snapshot import write_source_snapshot
+from experiment.run.source_snapshot import keep_source
 from experiment.run_folder.run_directory import (
     BEST,
     EVALUATIONS,
     LOG,
-    PROVENANCE,
     RESULT,
+    SOURCES,
     load_config,
 )
+from experiment.run_folder.story import PROVENANCE, Start, add_start
 from experiment.tracking import Tracker
 from interface.abilities import ChoosesUpdate
 from interface.config import has_env
@@ -36,10 +36,9 @@ from interface.result import Status
 from interface.run_context import RunContext
 from interface.run_files import CONFIG
 from interface.run_monitor import RunLostError, RunMonitor
-from util.atomic_write import atomic_write_text
 
 _TRACEBACK = "traceback.txt"
-_SOURCE = "source.zip"
+_CHANGES = "git.changes"
 
 
 @dataclass
@@ -75,9 +74,7 @@ def tracked(
     tags = _tags(cfg, context, model) | provenance | _changes(cfg, run_dir)
     name, step = _run_name(cfg, run_dir), progress_of(model)
     tracker.start(run_dir, name, config_params(cfg), tags, step, context.sweep_dir)
-    atomic_write_text(run_dir / PROVENANCE, json.dumps(provenance, indent=2) + "\n")
-    if write_source_snapshot(run_dir / _SOURCE):
-        tracker.log_artifact(run_dir / _SOURCE)
+    _tell_story(tracker, cfg, context, step, provenance)
     end = End()
     try:
         yield end
@@ -88,12 +85,25 @@ def tracked(
         _keep_traceback(tracker, run_dir)
         tracker.close("failed")
         raise
-    for name in (CONFIG, EVALUATIONS, RESULT, BEST, LOG):
+    for name in (CONFIG, EVALUATIONS, RESULT, BEST, PROVENANCE, LOG):
         if (run_dir / name).exists():
             tracker.log_artifact(run_dir / name)
     if end.status is not None:
         tracker.set_tags({"status": end.status.value})
     tracker.close("interrupted" if end.status is Status.INTERRUPTED else "finished")
+
+
+def _tell_story(
+    tracker: Tracker, cfg: DictConfig, context: RunContext, step: int, provenance: dict[str, str]
+) -> None:
+    """Note this start of the run, and keep the code that differs from its commit."""
+    patch = keep_source(context.run_dir, Path(cfg.data_dir) / SOURCES)
+    if patch is not None:
+        tracker.log_artifact(patch)
+        tracker.set_tags({_CHANGES: patch.name})
+        provenance = provenance | {_CHANGES: patch.name}
+    start = Start.now(context, step, provenance)
+    add_start(context.run_dir, start, goes_on=cfg.restore is not None)
 
 
 def _keep_traceback(tracker: Tracker, run_dir: Path) -> None:

@@ -8,31 +8,26 @@ A run's folder holds ``config.yaml`` (resolved), ``train.log``, ``evaluations.cs
 import json
 import math
 import re
-import shlex
 import shutil
-import sys
-import time
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from experiment.run_folder.schema import CONFIG_LINE, check_config_schema
+from experiment.run_folder.story import PROVENANCE, command_of, last_start_by_user
 from experiment.run_folder.trust import warn_of_foreign_code
 from interface.errors import UserError
 from interface.resolvers import REPOSITORY, quoted
 from interface.run_context import RunContext
-from interface.run_files import CONFIG, LAST, META, RUN_ID
+from interface.run_files import CONFIG, LAST, RUN_ID
 from util.atomic_write import atomic_write_text
 
 EVALUATIONS = "evaluations.csv"
 BEST = "best_model.zip"
 LOG = "train.log"
 RESULT = "result.json"
-PROVENANCE = "provenance.json"
 PROGRESS = "progress.csv"
 FILMS = "films"
 
@@ -42,6 +37,9 @@ SAID_DIRECTORY = "run directory: "
 """What a run says before its folder; a launch finds it there."""
 
 DATA_DIR = REPOSITORY / "data"
+
+SOURCES = "sources"
+"""Folder in ``data_dir`` of the code of all runs, an archive a commit."""
 
 # what a continued run may change; everything else would make it another run
 _CHANGEABLE = re.compile(
@@ -77,25 +75,33 @@ def find_run(reference: str, data_dir: Path = DATA_DIR) -> Path:
 
 def latest_run(data_dir: Path = DATA_DIR) -> Path:
     """
-    Find the run that was saved last.
+    Find the run that a user started last, or let go on: none of a search, the matrix, no rerun.
 
     :param data_dir: where runs live
     :raises UserError: if there is none with a checkpoint
     """
-    checkpoints = list(data_dir.rglob(LAST)) if data_dir.is_dir() else []
-    if not checkpoints:
+    folders = [path.parent for path in data_dir.rglob(LAST)] if data_dir.is_dir() else []
+    if not folders:
         raise UserError(f"there is no run with a checkpoint in {data_dir} yet")
-    return max(checkpoints, key=_saved_at).parent.resolve()
+    runs = newest_first(folder for folder in folders if (folder / CONFIG).exists())
+    if not runs:
+        raise UserError(
+            f"none of the {len(folders)} runs with a checkpoint in {data_dir} was started by "
+            f"itself; give the folder of one of a search, of the matrix, or a rerun"
+        )
+    return runs[0].resolve()
 
 
-def _saved_at(checkpoint: Path) -> tuple[Any, ...]:
-    """Read when a run saved a checkpoint by its own clock: a copy of the file is no newer."""
-    mtime = checkpoint.stat().st_mtime
-    try:
-        with zipfile.ZipFile(checkpoint) as archive:
-            return (*archive.getinfo(META).date_time, mtime)
-    except (zipfile.BadZipFile, KeyError):
-        return (*time.localtime(mtime)[:6], mtime)
+def newest_first(folders: Iterable[Path]) -> list[Path]:
+    """
+    Sort runs by when a user last started them, by their own clock: a copy is no newer.
+
+    :param folders: of runs
+    :return: without those that no user started
+    """
+    started = {folder: last_start_by_user(folder) for folder in folders}
+    known = {folder: time for folder, time in started.items() if time is not None}
+    return sorted(known, key=lambda folder: (known[folder], folder.name), reverse=True)
 
 
 def best_run(env_id: str, algorithm: str | None, data_dir: Path = DATA_DIR) -> Path:
@@ -149,10 +155,8 @@ def write_config(cfg: DictConfig, context: RunContext) -> None:
     run_dir = context.run_dir
     path = run_dir / CONFIG
     goes_on = cfg.restore is not None
-    command = [sys.argv[0], *context.overrides] if goes_on else sys.argv
     before = commands_of(run_dir) if goes_on else []
-    this = " ".join(shlex.join(command).splitlines())
-    header = "".join(f"# {text}\n" for text in [*before, this])
+    header = "".join(f"# {text}\n" for text in [*before, command_of(context)])
     # Hydra reads this file when the run is continued, and checks changes against MainConfig.
     header = CONFIG_LINE + header + "defaults:\n- main_schema\n- _self_\n"
     # resolved in place: a copy would draw another seed

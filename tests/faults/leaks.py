@@ -152,7 +152,8 @@ def _run_commands(folder: Path, secrets: Mapping[str, str], *, small: bool) -> l
 def _missing(folder: Path, *, small: bool) -> list[str]:
     """Tell what was not written, so that nothing could be found there."""
     search = Search({"the new file": _SNAPSHOT_HOLDS})
-    search.look_into(folder / "checkout/data/first/source.zip", "source.zip")
+    for patch in folder.glob("checkout/data/first/changes-*.patch"):
+        search.look_into(patch, patch.name)
     expected = [
         "received/*",
         "checkout/mlflow.db",
@@ -161,7 +162,7 @@ def _missing(folder: Path, *, small: bool) -> list[str]:
     ]
     expected += [] if small else ["checkout/data/search/report.html"]
     missing = [f"there is no {pattern}" for pattern in expected if not list(folder.glob(pattern))]
-    return missing if search.found else [*missing, "the source snapshot lacks new files"]
+    return missing if search.found else [*missing, "the patch lacks new files"]
 
 
 def main(words: Sequence[str]) -> int:

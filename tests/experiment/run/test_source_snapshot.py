@@ -4,11 +4,12 @@ import logging
 import os
 import subprocess
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from experiment.run.source_snapshot import is_packed, write_source_snapshot
+from experiment.run.source_snapshot import is_packed, keep_source
 
 SECRET = "hunter2-a-secret"
 
@@ -66,7 +67,23 @@ def checkout(tmp_path: Path) -> Path:
     return folder
 
 
-def test_secrets_stay(checkout: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def git(folder: Path, *words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def kept(checkout: Path, tmp_path: Path) -> Callable[[], bytes]:
+    """Keep the source and return the patch."""
+
+    def keep() -> bytes:
+        path = keep_source(tmp_path, tmp_path / "sources", checkout)
+        return b"" if path is None else path.read_bytes()
+
+    return keep
+
+
+def test_secrets_stay(checkout: Path, tmp_path: Path, kept, caplog: pytest.LogCaptureFixture):
     (checkout / "agent.py").write_text("x = 2\n")
     (checkout / "secrets.yaml").write_text(f"a: {SECRET}\n")
     (checkout / "idea.py").write_text("y = 3\n")
@@ -76,13 +93,14 @@ def test_secrets_stay(checkout: Path, tmp_path: Path, caplog: pytest.LogCaptureF
         (checkout / name).parent.mkdir(exist_ok=True)
         (checkout / name).write_text(SECRET)
     caplog.set_level(logging.INFO)
-    assert write_source_snapshot(tmp_path / "source.zip", checkout)
-    with zipfile.ZipFile(tmp_path / "source.zip") as archive:
-        contents = {name: archive.read(name).decode() for name in archive.namelist()}
-    assert set(contents) == {"agent.py", "main.py", "idea.py", "commit.txt", "changes.patch"}
-    assert contents["agent.py"] == "x = 1\n"
-    assert "+x = 2" in contents["changes.patch"]
-    assert not any(SECRET in text for text in contents.values())
+    patch = kept().decode()
+    assert "+x = 2" in patch
+    assert "+y = 3" in patch
+    assert SECRET not in patch
+    (archive,) = (tmp_path / "sources").iterdir()
+    with zipfile.ZipFile(archive) as committed:
+        assert set(committed.namelist()) == {"agent.py", "main.py"}
+        assert committed.read("agent.py") == b"x = 1\n"
     (said,) = caplog.messages
     assert "changes in agent.py; new idea.py; left out main.py, secrets.yaml, .env" in said
     assert SECRET not in said
@@ -106,40 +124,64 @@ def test_secrets_stay(checkout: Path, tmp_path: Path, caplog: pytest.LogCaptureF
         ("sorted(names, key=str.lower)", False),
     ],
 )
-def test_what_seems_to_be_a_password(checkout: Path, tmp_path: Path, content: str, stays: bool):
+def test_what_seems_to_be_a_password(checkout: Path, kept, content: str, stays: bool):
     (checkout / "agent.py").write_text(f"x = 1\n{content}\n")
     (checkout / "idea.py").write_text(content)
-    assert write_source_snapshot(tmp_path / "source.zip", checkout)
-    with zipfile.ZipFile(tmp_path / "source.zip") as archive:
-        assert ("idea.py" not in archive.namelist()) is stays
-        assert (content not in archive.read("changes.patch").decode()) is stays
+    assert kept().decode().count(content) == (0 if stays else 2)
 
 
-def test_a_patch_is_a_patch(checkout: Path, tmp_path: Path):
+def test_a_moved_run_has_its_code(checkout: Path, tmp_path: Path, kept):
     """Whatever the user's settings of git are, and however lines end."""
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", str(checkout), str(clone))
     for key, value in {"color.ui": "always", "diff.external": "true"}.items():
-        subprocess.run(["git", "config", key, value], cwd=checkout, check=True)
-    (checkout / "agent.py").write_bytes(b"x = 2\r\n")
-    (checkout / "[a]*.py").write_text("")
-    assert write_source_snapshot(tmp_path / "source.zip", checkout)
-    with zipfile.ZipFile(tmp_path / "source.zip") as archive:
-        assert b"\n+x = 2\r\n" in archive.read("changes.patch")
+        git(checkout, "config", key, value)
+    made = {
+        "agent.py": b"x = 2\r\n",
+        "[a]*.py": b"",
+        "deep/er/new one.py": b"a = 1\n\nb = 2",
+        "\u00dcbung.md": "\u00fc\n".encode(),
+    }
+    for name, content in made.items():
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_bytes(content)
+    subprocess.run(["git", "apply", "-"], cwd=clone, input=kept(), check=True)
+    assert {name: (clone / name).read_bytes() for name in made} == made
 
 
-def test_no_file_stops_a_run(checkout: Path, tmp_path: Path):
-    (checkout / "Übung notes.py").write_text("z = 1\n")
+def test_no_file_stops_a_run(checkout: Path, kept):
+    (checkout / "idea.py").write_text("z = 1\n")
     (checkout / "dangling.py").symlink_to("nowhere")
     os.mkfifo(checkout / "pipe.py")
     (checkout / os.fsdecode(b"latin\xe9.py")).write_text("")
     (checkout / "large.py").write_text("#" * 2_000_000)
-    subprocess.run(["git", "init", "--quiet", checkout / "nested"], check=True)
-    assert write_source_snapshot(tmp_path / "source.zip", checkout)
-    with zipfile.ZipFile(tmp_path / "source.zip") as archive:
-        assert "Übung notes.py" in archive.namelist()
-        assert not {"dangling.py", "pipe.py", "large.py"} & set(archive.namelist())
+    git(checkout, "init", "--quiet", str(checkout / "nested"))
+    patch = kept().decode()
+    assert "b/idea.py" in patch
+    assert not [name for name in ("dangling", "pipe", "large", "latin") if name in patch]
 
 
-def test_a_snapshot_that_cannot_be_written_is_told(checkout: Path, tmp_path: Path, caplog):
-    assert not write_source_snapshot(tmp_path / "nowhere" / "source.zip", checkout)
-    assert "there is no source.zip of this run's code" in caplog.text
-    assert not write_source_snapshot(tmp_path / "source.zip", tmp_path)  # no checkout
+def test_a_commit_is_kept_once_for_all_runs(checkout: Path, tmp_path: Path):
+    """Without pictures; and what differs, once for all starts of a run."""
+    sources = tmp_path / "sources"
+    runs = [tmp_path / str(number) for number in range(3)]
+    for run in runs:
+        run.mkdir()
+        assert keep_source(run, sources, checkout) is None
+    (archive,) = sources.iterdir()
+    assert archive.stem == git(checkout, "rev-parse", "HEAD")
+    assert not [path for run in runs for path in run.iterdir()]
+    (checkout / "agent.py").write_text("x = 2\n")
+    patches = {keep_source(runs[0], sources, checkout) for _ in range(2)}
+    assert patches == set(runs[0].iterdir())
+    (checkout / "agent.py").write_text("x = 3\n")
+    keep_source(runs[0], sources, checkout)
+    assert len(list(runs[0].iterdir())) == 2
+    assert list(sources.iterdir()) == [archive]
+
+
+def test_code_that_cannot_be_kept_is_told(checkout: Path, tmp_path: Path, caplog):
+    (tmp_path / "sources").touch()
+    assert keep_source(tmp_path, tmp_path / "sources", checkout) is None
+    assert "the code of this run is not kept" in caplog.text
+    assert keep_source(tmp_path, tmp_path, tmp_path) is None  # no checkout
