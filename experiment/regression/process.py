@@ -10,7 +10,7 @@ import time
 from dataclasses import asdict
 
 from experiment.regression.matrix import Job, Outcome
-from experiment.run_folder.story import STARTED_BY
+from experiment.run_folder.story import MATRIX, STARTED_BY
 from interface.resolvers import REPOSITORY
 from interface.result import INTERRUPTED_EXIT
 from interface.run_files import LAST
@@ -83,7 +83,7 @@ class RunningJob:
             return subprocess.Popen(
                 words,
                 cwd=REPOSITORY,
-                env=os.environ | self.slot.environment() | {STARTED_BY: "matrix"},
+                env=os.environ | self.slot.environment() | {STARTED_BY: MATRIX},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

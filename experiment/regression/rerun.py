@@ -23,7 +23,7 @@ from experiment.run_folder.run_directory import (
     find_run,
     load_config,
 )
-from experiment.run_folder.story import STARTED_BY, starts_of
+from experiment.run_folder.story import RERUN, STARTED_BY, starts_of
 from experiment.run_folder.trust import warn_of_foreign_code
 from interface.errors import UserError
 from interface.resolvers import REPOSITORY
@@ -155,7 +155,7 @@ def rerun(run_dir: Path) -> str | None:
 def _train(arguments: list[str]) -> int:
     train = REPOSITORY / "experiment" / "train.py"
     words = [sys.executable, str(train), *arguments]
-    return subprocess.run(words, env=os.environ | {STARTED_BY: "rerun"}, check=False).returncode
+    return subprocess.run(words, env=os.environ | {STARTED_BY: RERUN}, check=False).returncode
 
 
 def _say(text: str) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import shlex
 from pathlib import Path
 
 import torch as th
@@ -11,6 +10,7 @@ from omegaconf import DictConfig
 
 from experiment.run_folder.metric_history import MetricHistory
 from experiment.run_folder.run_directory import RESULT, SAID_DIRECTORY
+from experiment.run_folder.shown import command, shown
 from experiment.tracking import Tracker
 from interface.abilities import ChoosesUpdate, ExploresEnvironments
 from interface.config import Direction, has_env
@@ -67,26 +67,6 @@ def _tuning(preset: str | None) -> str:
     if preset.endswith(".yaml") or (PRESETS / f"{preset}.yaml").exists():
         return f"tuned: preset {preset}"
     return f"untuned: there is no preset {preset}"
-
-
-def shown(path: Path) -> Path:
-    """
-    Shorten a path for the console: relative to the working directory if it lies there.
-
-    :param path: absolute
-    """
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-def command(script: str, *arguments: str) -> str:
-    """
-    Write a command that can be pasted where this one was started.
-
-    :param script: in ``experiment/``, without suffix
-    :param arguments: of the script
-    """
-    path = shown(REPOSITORY / "experiment" / f"{script}.py")
-    return shlex.join(["python", str(path), *arguments])
 
 
 def weights_digest(model: Learner) -> str:

@@ -91,6 +91,29 @@ def owned(run_dir: Path, *, by_study: bool = False) -> Iterator[None]:
         yield
 
 
+def check_not_running(run_dir: Path) -> None:
+    """
+    Refuse a run in whose folder a process trains.
+
+    :param run_dir: its folder
+    :raises UserError: naming the process
+    """
+    with (run_dir / OWNER).open("a+", encoding="utf-8") as file:
+        _lock(file, run_dir)
+
+
+def process_in(run_dir: Path) -> str | None:
+    """
+    Name the process that trains in a run's folder, or did, as ``util.process_identity`` does.
+
+    :param run_dir: its folder
+    :return: None if nobody has
+    """
+    path = run_dir / OWNER
+    name = path.read_text(encoding="utf-8").strip() if path.exists() else ""
+    return name if name.count(":") >= 2 else None
+
+
 def _lock(file: IO[str], run_dir: Path) -> None:
     file.seek(0)
     owner = file.read().strip()

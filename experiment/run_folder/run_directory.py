@@ -12,17 +12,20 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from experiment.run_folder.schema import CONFIG_LINE, check_config_schema
+from experiment.run_folder.shown import shown
 from experiment.run_folder.story import PROVENANCE, command_of, last_start_by_user
 from experiment.run_folder.trust import warn_of_foreign_code
 from interface.errors import UserError
-from interface.resolvers import REPOSITORY, quoted
+from interface.resolvers import REPOSITORY, quoted, register_resolvers
 from interface.run_context import RunContext
 from interface.run_files import CONFIG, LAST, RUN_ID
 from util.atomic_write import atomic_write_text
+from util.nearest_name import nearest_name
 
 EVALUATIONS = "evaluations.csv"
 BEST = "best_model.zip"
@@ -52,7 +55,7 @@ def find_run(reference: str, data_dir: Path = DATA_DIR) -> Path:
     """
     Find a run's folder.
 
-    :param reference: the folder itself, an MLflow run id, or ``latest``
+    :param reference: the folder itself, its name, an MLflow run id, or ``latest``
     :param data_dir: where runs live
     :raises UserError: if there is no such run
     """
@@ -68,8 +71,15 @@ def find_run(reference: str, data_dir: Path = DATA_DIR) -> Path:
         raise UserError(f"no run in {data_dir} has the MLflow run id {reference}")
     if folder.is_dir():
         raise UserError(f"{folder} is not a run's folder: it has no {CONFIG}")
+    names = {path.parent.name: path.parent for path in data_dir.rglob(CONFIG)}
+    if reference in names:
+        return names[reference].resolve()
+    close = nearest_name(folder.name, [*names, "latest"])
+    meant = "latest" if close == "latest" else str(shown(names[close])) if close else None
     raise UserError(
-        f"there is no run {reference!r}; give a run's folder, its MLflow run id, or latest"
+        f"there is no run {reference!r}"
+        + (f"; did you mean {meant}?" if meant else "")
+        + "; give a run's folder or its name, its MLflow run id, or latest"
     )
 
 
@@ -131,6 +141,7 @@ def load_config(run_dir: Path) -> DictConfig:
     :param run_dir: its folder
     :raises UserError: if it cannot be read
     """
+    register_resolvers()
     try:
         cfg = OmegaConf.load(run_dir / CONFIG)
     except (OSError, ValueError) as error:
@@ -146,7 +157,9 @@ def write_config(cfg: DictConfig, context: RunContext) -> None:
     Write the resolved config of a run, below the commands that started it.
 
     A run that goes on may be told other values, e.g. a later end: the last ones hold, so that the
-    file says how to train all of the run in one piece.
+    file says how to train all of the run in one piece. What lies in the repository, such as the
+    tracking store if nobody named another, stays relative to it: a run that is moved to another
+    clone goes on there.
 
     :param cfg: the main config
     :param context: how the run was started
@@ -162,6 +175,7 @@ def write_config(cfg: DictConfig, context: RunContext) -> None:
     # resolved in place: a copy would draw another seed
     content = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
     assert isinstance(content, dict)
+    _keep_relative(content, OmegaConf.to_container(cfg, resolve=False))
     content.pop("search_space", None)
     content["restore"] = None
     content["trust"] = False  # said of a command, not of a run
@@ -173,6 +187,15 @@ def write_config(cfg: DictConfig, context: RunContext) -> None:
             f"that one, another hydra.run.dir starts a new one"
         )
     atomic_write_text(path, header + OmegaConf.to_yaml(OmegaConf.create(content)))
+
+
+def _keep_relative(content: dict[Any, Any], unresolved: Any) -> None:
+    """Take back what was resolved of values in the repository."""
+    for key, value in unresolved.items():
+        if isinstance(value, dict):
+            _keep_relative(content[key], value)
+        elif isinstance(value, str) and "${repository:}" in value:
+            content[key] = value
 
 
 def commands_of(run_dir: Path) -> list[str]:
@@ -230,7 +253,8 @@ def restore_arguments(reference: str, arguments: list[str]) -> list[str]:
                 f"changed; what can: n_epochs, early_stop_..., device, render.mode, tracking.uri"
             )
     kept = [text for text in changes if not text.startswith("restore=")]
-    return [*options, *arguments_of(run_dir, run_dir), *kept, f"restore={run_dir}"]
+    arguments = arguments_of(run_dir, run_dir)
+    return [*options, *arguments, *data_dirs, *kept, f"restore={run_dir}"]
 
 
 def arguments_of(run_dir: Path, output_dir: Path) -> list[str]:

@@ -18,9 +18,10 @@ PROVENANCE = "provenance.json"
 """Holds the starts of a run, oldest first."""
 
 STARTED_BY = "SUBGOAL_STARTED_BY"
-"""Variable by which a command that trains runs of its own says so: matrix, rerun."""
+"""Variable by which a command that trains runs of its own says so."""
 
-USER, SEARCH = "user", "search"
+STARTERS = USER, SEARCH, MATRIX, RERUN = "user", "search", "matrix", "rerun"
+"""Who may start a run."""
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ class Delivery:
         """Make the run, which gets all records."""
         target = self._target
         if self.run_id is not None:
-            log.warning("%s has lost this run; it gets all of it again", target.uri)
+            log.warning("%s does not have this run; it gets all of it", target.uri)
         self._journal.rewind()
         tags = {PROCESS: target.process, _JOURNAL: target.journal, "run_dir": str(self._folder)}
         return make_run(client, self._experiment, target.name, tags, target.time)

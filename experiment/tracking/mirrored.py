@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from experiment.run_folder.shown import command
 from experiment.tracking.tracker import MlflowTracker
 from interface.errors import UserError
 from interface.resolvers import REPOSITORY, quoted
@@ -74,8 +75,8 @@ class MirroredTracker(MlflowTracker):
     def _mirror(self, *overrides: str) -> None:
         if self.run_id is None:
             log.warning(
-                "MLflow does not know the run yet, so there is nothing to mirror; once it does:\n"
-                "  python experiment/comet_mirror.py"
+                "MLflow does not know the run yet, so nothing is mirrored; when it does:\n  %s",
+                command("comet_mirror"),
             )
             return
         script = REPOSITORY / "experiment" / "comet_mirror.py"

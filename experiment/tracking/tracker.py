@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from experiment.run_folder.shown import command, shown
 from experiment.tracking.dead_runs import close_dead_runs
 from experiment.tracking.delivery import Delivery, Target
 from experiment.tracking.journal import Journal, Record
@@ -269,9 +270,8 @@ class MlflowTracker:
         self._sender.finish(self._close_timeout_seconds)
         if not self._journal.is_sent():
             log.warning(
-                "some records did not reach the tracking store yet; send them later with\n"
-                "  python -m experiment.tracking %s",
-                self._folder,
+                "some records did not reach the tracking store yet; send them later with\n  %s",
+                command("runs", f"run={shown(self._folder)}", "send=true"),
             )
         self._journal.close()
 

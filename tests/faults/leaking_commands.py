@@ -41,6 +41,7 @@ _SEARCH = [
 ]
 _TRAIN, _EVALUATE, _PLOT = (f"experiment/{name}.py" for name in ("train", "evaluate", "plot"))
 _MIRROR, _FIRST = "experiment/comet_mirror.py", "run=data/first"
+_RUNS = "experiment/runs.py"
 _DATABASE, _FROM_VARIABLE = "postgresql://me:{}@127.0.0.1:9/db", "${oc.env:DATABASE_URL}"
 
 
@@ -114,8 +115,9 @@ def work_more(commands: Commands) -> None:
     commands.run("experiment/launch.py", f"arguments={{{given}}}", "output_dir=data/launch")
     row = ["--filter", "PointReach-v0_her-sac", "-p", "1", "-t", "function"]
     commands.run("-m", "experiment.regression", *row)
-    commands.run("-m", "experiment.tracking", "data/first")
-    commands.run("-m", "experiment.tracking", "--close-dead")
+    commands.run(_RUNS, _FIRST, "send=true")
+    commands.run(_RUNS, "close_dead=true")
+    commands.run(_RUNS, _FIRST)
     commands.run(_TRAIN, *_RUN, "--cfg", "job")
     commands.run(_MIRROR, "upload=false")
 
@@ -134,7 +136,7 @@ def be_careless(commands: Commands, password: str) -> None:
     commands.run(_MIRROR, f"uri={url}", ends_with=2)
     commands.run(_PLOT, f"study={url}", ends_with=2)
     commands.run("experiment/launch.py", f"arguments={{tracking.uri:'{url}'}}", ends_with=2)
-    commands.run("-m", "experiment.tracking", "--close-dead", url, ends_with=1)
+    commands.run(_RUNS, "close_dead=true", f"uri={url}", ends_with=2)
     commands.run("-m", "experiment.regression", "--uri", url, ends_with=2)
 
 

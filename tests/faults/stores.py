@@ -20,8 +20,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from experiment.tracking import MlflowTracker
-from experiment.tracking.__main__ import send_rest
 from experiment.tracking.journal import Journal
+from experiment.tracking.rest import send_rest
 from experiment.tracking.store import connect
 
 _N_STEPS = 60

@@ -11,8 +11,8 @@ import pytest
 
 from experiment.cli.command_line import prepare, run_command
 from experiment.cli.first_line import say_that_it_starts
-from experiment.run.report import command as command_line
-from experiment.run.report import shown
+from experiment.run_folder.shown import command as command_line
+from experiment.run_folder.shown import shown
 from interface.errors import UserError
 from interface.resolvers import REPOSITORY, changed_overrides
 from tests.running import TINY_HER, command, forked_command, hydra_main

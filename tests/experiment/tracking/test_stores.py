@@ -17,10 +17,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from experiment.tracking import MlflowTracker
-from experiment.tracking.__main__ import send_rest
 from experiment.tracking.dead_runs import close_dead_runs
 from experiment.tracking.journal import Journal
 from experiment.tracking.legal import legal_name
+from experiment.tracking.rest import send_rest
 from experiment.tracking.store import connect
 from interface.errors import UserError
 from tests.experiment.tracking.test_tracking import make_tracker, run_in, untracked, wait_for_sender

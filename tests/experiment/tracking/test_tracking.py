@@ -16,8 +16,8 @@ from experiment.cli.context import context_of_hydra
 from experiment.run.provenance import config_params
 from experiment.run_folder.metric_history import read_csv
 from experiment.tracking import MlflowTracker
-from experiment.tracking.__main__ import send_rest
 from experiment.tracking.journal import Journal
+from experiment.tracking.rest import send_rest
 from experiment.tracking.store import connect
 from interface.errors import UserError
 from interface.metrics import EVAL_SUCCESS_RATE
@@ -151,7 +151,7 @@ def test_a_store_that_vanishes_is_told_once_and_filled_later(
         time.sleep(0.1)
     tracker.close("finished")
     assert caplog.text.count("tracking is behind") == 1
-    assert caplog.text.count("python -m experiment.tracking") == 1
+    assert caplog.text.count("runs.py run=") == 1
     (tmp_path / "mlflow.db").rmdir()
     shutil.move(tmp_path / "gone.db", tmp_path / "mlflow.db")
     send_rest(run_dir)

@@ -1,26 +1,15 @@
-"""
-Send what a run could not send, or all of it to a store that has lost it.
+"""Send what a run could not send, or all of it to a store that does not have it."""
 
-``python -m experiment.tracking <run directory>``; with ``--close-dead`` instead of a run, end the
-runs in MLflow whose process was killed.
-"""
-
-import argparse
-import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from experiment.run_folder.run_directory import find_run, load_config
-from experiment.tracking.dead_runs import close_dead_runs
+from experiment.run_folder.run_directory import load_config
 from experiment.tracking.delivery import Delivery, Target, first_line
 from experiment.tracking.journal import Journal
-from experiment.tracking.store import connect
 from interface.errors import UserError
-from interface.resolvers import REPOSITORY
-from interface.run_files import RUN_ID
+from interface.run_files import CONFIG
 from util.process_identity import is_dead
-
-_URI = f"sqlite:///{REPOSITORY}/mlflow.db"
 
 
 def send_rest(run_dir: Path) -> int:
@@ -39,6 +28,7 @@ def send_rest(run_dir: Path) -> int:
         delivery.open()
         journal.rewind()
         delivery.send_all()
+        delivery.client.set_tag(str(delivery.run_id), "run_dir", str(run_dir))
     except UserError:
         raise
     except Exception as error:
@@ -57,7 +47,20 @@ def _target(run_dir: Path, journal: Journal) -> Target:
         raise UserError(
             f"{run_dir} is running ({starts[-1]['process']}) and sends its records itself"
         )
-    return Target.of(starts[-1])
+    return _where_it_is(run_dir, Target.of(starts[-1]))
+
+
+def _where_it_is(run_dir: Path, target: Target) -> Target:
+    """Take the store of this clone for a run that came from another and named none."""
+    if not (run_dir / CONFIG).exists():
+        return target
+    tracking = load_config(run_dir).tracking
+    uri = tracking.get("uri")
+    if uri in (None, target.uri):
+        return target
+    location = None if uri.startswith("http") else tracking.artifact_location
+    # its search stayed where it was
+    return replace(target, uri=uri, artifact_location=location, sweep_dir=None)
 
 
 def _target_before_starts(run_dir: Path) -> Target:
@@ -74,32 +77,3 @@ def _target_before_starts(run_dir: Path) -> Target:
         search={},
         process="",
     )
-
-
-def main() -> None:
-    """Run the command."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("run", nargs="?", help="a run's folder, its MLflow run id, or latest")
-    which.add_argument(
-        "--close-dead",
-        nargs="?",
-        const=_URI,
-        metavar="URI",
-        help="end the runs whose process on this host was killed (mlflow.db, or that store)",
-    )
-    options = parser.parse_args()
-    try:
-        if options.close_dead is not None:
-            print(f"closed {close_dead_runs(connect(options.close_dead))} runs")  # noqa: T201
-            return
-        run_dir = find_run(options.run)
-        n_records = send_rest(run_dir)
-    except UserError as error:
-        sys.exit(str(error))
-    run_id = (run_dir / RUN_ID).read_text(encoding="utf-8").strip()
-    print(f"the store has all {n_records} records of the run {run_id}")  # noqa: T201
-
-
-if __name__ == "__main__":
-    main()
