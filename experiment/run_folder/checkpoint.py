@@ -51,6 +51,7 @@ _PENDING = "pending_metrics.json"
 _INPUTS = "inputs.json"
 _POLICY_AS_TRAINED = "policy_as_trained.pt"  # SB3 takes each .pth for its own
 _POLICY = "policy.pth"  # SB3's member
+_LARGEST_COMPRESSED_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,18 @@ def save_checkpoint(path: Path, model: Learner, epoch: int, *, resumable: bool) 
                 archive.writestr(_PENDING, json.dumps(pending(model.logger)))
                 if isinstance(model, Remembers):
                     _write_pickle(archive, _REPLAY_BUFFER, model.replay_buffer)
+        _compress(temporary)
+
+
+def _compress(path: Path) -> None:
+    """Compress a small file, which takes milliseconds; one with a large memory takes seconds."""
+    if path.stat().st_size > _LARGEST_COMPRESSED_BYTES:
+        return
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
 
 
 def _save_learner(path: Path, model: Learner) -> None:

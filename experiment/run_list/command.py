@@ -106,13 +106,13 @@ def _delete(cfg: DictConfig, runs: list[ListedRun], algorithm: str | None) -> No
         raise UserError(f"there is no such run in {shown(Path(cfg.data_dir))}")
     from experiment.run_list.deletion import Stores, delete_run
 
-    stores = Stores([run.folder for run in runs])
+    stores = Stores(runs)
     _say(*table(runs))
     if not cfg.yes and not _confirmed(runs):
         raise UserError("nothing is deleted")
     for number, run in enumerate(runs):
         try:
-            _say(*delete_run(run.folder, stores))
+            _say(*delete_run(run, stores))
         except UserError as error:
             raise UserError(f"{number} of {_counted(runs)} deleted; {error}") from error
     _say(f"{_counted(runs)} deleted: folder, artifacts and database rows")
@@ -125,7 +125,11 @@ def _counted(runs: list[ListedRun]) -> str:
 def _confirmed(runs: list[ListedRun]) -> bool:
     if not sys.stdin.isatty():
         raise UserError("nothing is deleted: nobody can be asked here, so add yes=true")
-    return input(f"delete {_counted(runs)} for good? [y/N] ").strip().lower() in ("y", "yes")
+    try:
+        answer = input(f"delete {_counted(runs)} for good? [y/N] ")
+    except (EOFError, KeyboardInterrupt):
+        return False
+    return answer.strip().lower() in ("y", "yes")
 
 
 def _send(runs: list[ListedRun]) -> None:

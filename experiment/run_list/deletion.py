@@ -5,7 +5,6 @@ The folder goes last, and its config last of all: whatever stops a deletion, the
 and can be deleted again. What is in Comet stays there, and so do ``sources/``, which runs share.
 """
 
-import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from experiment.run_folder.owner import owned
 from experiment.run_folder.run_directory import load_config
 from experiment.run_folder.shown import shown
+from experiment.run_list.listed_run import ListedRun
 from experiment.tracking.delivery import first_line
 from experiment.tracking.store import connect_existing
 from interface.errors import UserError
@@ -21,69 +21,82 @@ from interface.run_files import CONFIG, RUN_ID
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-log = logging.getLogger(__name__)
-
-_SQLITE = "sqlite:///"
+    from mlflow.entities import Run
 
 
 class Stores:
     """
     The stores that know the runs to delete, all of them reached before anything is deleted.
 
-    :param folders: of the runs
-    :raises UserError: if one does not answer
+    :param runs: to delete
+    :raises UserError: if a store is not there, or does not answer
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, runs: Sequence[ListedRun]) -> None:
         self._clients: dict[str, MlflowClient] = {}
-        for folder in folders:
-            uri = _uri_of(folder)
+        for run in runs:
+            uri = _uri_of(run.folder)
             if uri is None or uri in self._clients:
                 continue
             try:
                 self._clients[uri] = connect_existing(uri)
             except UserError as error:
-                raise UserError(f"nothing is deleted: {error}") from error
+                raise UserError(
+                    f"nothing is deleted, for {shown(run.folder)} is tracked: {error}"
+                ) from error
 
-    def delete(self, folder: Path) -> Iterator[str]:
+    def delete(self, run: ListedRun) -> Iterator[str]:
         """
         Delete what the store of a run has of it.
 
-        :param folder: of the run
+        :param run: to delete
         :return: what the user should know
         """
-        uri = _uri_of(folder)
+        uri = _uri_of(run.folder)
         if uri is None:
             return
-        from mlflow.exceptions import MlflowException
-
-        client = self._clients[uri]
-        run_id = (folder / RUN_ID).read_text(encoding="utf-8").strip()
-        try:
-            run = client.get_run(run_id)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
+        client, run_id = self._clients[uri], str(_id_in(run.folder))
+        found = _found(client, run_id)
+        if found is None:
             yield f"{uri} does not have the run {run_id}"
+            if run.artifacts is not None:
+                shutil.rmtree(run.artifacts)
             return
-        if run.info.lifecycle_stage != "deleted":
+        place = Path(found.data.tags.get("run_dir", run.folder))
+        if place.resolve() != run.folder.resolve() and _id_in(place) == run_id:
+            yield f"{uri} keeps the run {run_id}, for {shown(place)} is the same run"
+            return
+        if found.info.lifecycle_stage != "deleted":
             client.delete_run(run_id)
-        _delete_artifacts(run.info.artifact_uri)
+        _delete_artifacts(found.info.artifact_uri)
         store = client._tracking_client.store
-        if hasattr(store, "_hard_delete_run"):  # what `mlflow gc` calls, which deletes more
+        if hasattr(store, "_hard_delete_run"):  # a part of `mlflow gc`, all of which deletes more
             store._hard_delete_run(run_id)
         else:
             yield f"{uri} keeps the rows of {run_id} as deleted until its server runs `mlflow gc`"
 
 
 def _uri_of(folder: Path) -> str | None:
-    """Name the store of a run; None if the run was not tracked, or the database is gone."""
+    """Name the store of a run; None if it was not tracked."""
     uri = load_config(folder).tracking.get("uri")
-    if uri is None or not (folder / RUN_ID).exists():
-        return None
-    is_gone = uri.startswith(_SQLITE) and not Path(uri.removeprefix(_SQLITE)).is_file()
-    return None if is_gone else str(uri)
+    return str(uri) if uri is not None and _id_in(folder) is not None else None
+
+
+def _id_in(folder: Path) -> str | None:
+    path = folder / RUN_ID
+    return path.read_text(encoding="utf-8").strip() if path.exists() else None
+
+
+def _found(client: "MlflowClient", run_id: str) -> "Run | None":
+    """Find a run, also one that was marked as deleted."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
 
 
 def _delete_artifacts(uri: str) -> None:
@@ -95,23 +108,23 @@ def _delete_artifacts(uri: str) -> None:
         place.rmdir()  # that of the run, which MLflow leaves
 
 
-def delete_run(folder: Path, stores: Stores) -> list[str]:
+def delete_run(run: ListedRun, stores: Stores) -> list[str]:
     """
     Delete a run.
 
-    :param folder: of the run
+    :param run: to delete
     :param stores: reached
     :return: what the user should know
     :raises UserError: if it is running, or cannot be deleted: then it is still listed
     """
-    with owned(folder):
+    with owned(run.folder):
         try:
-            notes = list(stores.delete(folder))
-            _delete_folder(folder)
+            notes = list(stores.delete(run))
+            _delete_folder(run.folder)
         except Exception as error:  # of stores and disks, many kinds
             raise UserError(
-                f"{shown(folder)} is deleted in part only, so it is still listed; delete it again: "
-                f"{first_line(error)}"
+                f"{shown(run.folder)} may be deleted in part, so it is still listed; delete it "
+                f"again: {first_line(error)}"
             ) from error
     return notes
 
