@@ -98,8 +98,9 @@ def check_not_running(run_dir: Path) -> None:
     :param run_dir: its folder
     :raises UserError: naming the process
     """
-    with (run_dir / OWNER).open("a+", encoding="utf-8") as file:
-        _lock(file, run_dir)
+    if (run_dir / OWNER).exists():
+        with (run_dir / OWNER).open("r+", encoding="utf-8") as file:
+            _lock(file, run_dir)
 
 
 def process_in(run_dir: Path) -> str | None:

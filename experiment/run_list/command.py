@@ -11,7 +11,6 @@ from experiment.run_folder.run_directory import SOURCES, find_run
 from experiment.run_folder.shown import shown
 from experiment.run_folder.story import STARTERS
 from experiment.run_list.listed_run import (
-    RUNNING,
     STATUSES,
     ListedRun,
     listed_run,
@@ -100,8 +99,7 @@ def _delete(cfg: DictConfig, runs: list[ListedRun], algorithm: str | None) -> No
     if all(value is None for value in (cfg.run, cfg.get("env"), algorithm, cfg.status)):
         raise UserError("delete=true needs run=, env=, algorithm= or status=: which runs?")
     for run in runs:
-        if run.status == RUNNING:
-            check_not_running(run.folder)
+        check_not_running(run.folder)
     if not runs:
         raise UserError(f"there is no such run in {shown(Path(cfg.data_dir))}")
     from experiment.run_list.deletion import Stores, delete_run

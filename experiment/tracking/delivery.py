@@ -1,7 +1,9 @@
 """Bring a journal's records into a run of an MLflow store."""
 
 import logging
+import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,7 @@ from experiment.tracking.store import (
 )
 from interface.errors import UserError
 from interface.run_files import RUN_ID
-from util.atomic_write import atomic_write_text
+from util.atomic_write import atomic_path, atomic_write_text
 from util.file_systems import warn_of_network
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ _INVALID = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
 _AWAY = ("TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "PERMISSION_DENIED")
 # Another error than these may pass; one that has come so often in a row will not.
 _MOST_TRIES = 3
+# a new version of such a file takes the place of the old one, which others may hold
+_NEVER_WRITTEN_INTO = (".zip", ".patch", ".mp4", ".gif", ".csv", ".json", ".yaml")
 
 
 @dataclass(frozen=True)
@@ -242,10 +246,20 @@ class Delivery:
             return
         try:
             self.client.log_artifact(self._run, str(path), record["folder"])
+            if path.suffix in _NEVER_WRITTEN_INTO:
+                self._share(path, record["folder"])
         except Exception as error:
             if not self._is_refused(error):
                 raise
             self._set_aside(record, f"artifact {record['path']}", error)
+
+    def _share(self, path: Path, folder: str | None) -> None:
+        """Let a file and its copy on the same disk be one: agents and films are most of a run."""
+        uri = str(self.client.get_run(self._run).info.artifact_uri)
+        copy = Path(uri.removeprefix("file://")) / (folder or "") / path.name
+        if copy.is_file():
+            with suppress(OSError), atomic_path(copy) as temporary:
+                os.link(path, temporary)
 
     def _log(self, kind: str, items: Sequence[Any]) -> None:
         """Send as much as MLflow takes at once; of what it refuses, all but the refused."""

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import zipfile
 from pathlib import Path
 
@@ -11,10 +10,9 @@ import pytest
 
 from experiment.run_folder.checkpoint import read_meta
 from experiment.run_folder.metric_history import read_csv
-from experiment.run_folder.run_directory import find_run, latest_run, load_config, restore_arguments
+from experiment.run_folder.run_directory import find_run, load_config, restore_arguments
 from interface.errors import UserError
 from interface.result import Status
-from interface.run_files import META
 from tests.running import TINY, TINY_HER, train
 
 HAC = ["algorithm=hac", "algorithm.time_scales=[-1,5]", "algorithm.learners.sac.learning_starts=50"]
@@ -197,18 +195,6 @@ def test_runs_are_found(finished: Path):
     for reference in ("nowhere", "1" * 32, str(data_dir)):
         with pytest.raises(UserError):
             find_run(reference, data_dir)
-
-
-def test_the_latest_run_is_told_by_its_own_clock(tmp_path: Path):
-    """A copy, or a touched file, is no later run."""
-    for name, year, touched in (("copied", 2024, 2_000_000_000), ("newest", 2025, 1_000_000_000)):
-        path = tmp_path / name / "last.zip"
-        path.parent.mkdir()
-        (path.parent / "config.yaml").touch()
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr(zipfile.ZipInfo(META, (year, 1, 1, 0, 0, 0)), "{}")
-        os.utime(path, (touched, touched))
-    assert latest_run(tmp_path) == tmp_path / "newest"
 
 
 def test_going_on_with_somebody_elses_run_says_so_once(finished: Path, tmp_path: Path, capsys):
