@@ -117,6 +117,7 @@ def python_arguments(words: list[str], data_dir: str, tmp_path: Path, *, long: b
         "experiment/plot.py": here,
         "experiment/launch.py": [*here, "--cfg", "job", "--resolve"],
         "experiment/search.py": [f"data_dir={tmp_path}", *quick],
+        "experiment/runs.py": [f"data_dir={data_dir}", *(["--cfg", "job"] if long else [])],
     }
     if script in more:
         return [*words, *more[script]]

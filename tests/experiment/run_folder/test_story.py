@@ -1,6 +1,5 @@
 """Every start of a run is told of, ``latest`` goes by it, and a run is at home where it lies."""
 
-import functools
 import json
 import os
 import shutil
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import hydra_plugins.subgoal_configs.plugin  # noqa: F401 (it reads where the repository is, once)
 from experiment.plotting.run_folders import run_folders
 from experiment.regression.rerun import differences_of_origin
 from experiment.run.provenance import code_version, package_versions
@@ -17,8 +17,7 @@ from experiment.tracking.store import connect
 from interface import resolvers
 from interface.errors import UserError
 from interface.run_context import RunContext
-from tests.faults.forks import ForkedCommand
-from tests.running import CONF, TINY_HER, hydra_main, train
+from tests.running import TINY_HER, hydra_main, train
 
 
 def made(folder: Path, *starts: tuple[int, str]) -> Path:
@@ -120,11 +119,10 @@ def test_what_a_version_before_noted_is_read(tmp_path: Path):
     assert latest_run(tmp_path) == run
 
 
-def test_a_moved_run_is_tracked_where_it_is(tmp_path: Path, empty_store: Path, monkeypatch):
+def test_a_moved_run_is_tracked_where_it_is(tmp_path: Path, empty_store: Path, monkeypatch, caplog):
     """Unless a store was named, it is that of the repository: all of the run comes there."""
     for clone in ("here", "there"):
         (tmp_path / clone).mkdir()
-        (tmp_path / clone / "conf").symlink_to(CONF)
         shutil.copy(empty_store, tmp_path / clone / "mlflow.db")
     run = [text for text in TINY_HER if text != "tracking=none"]
     monkeypatch.setattr(resolvers, "REPOSITORY", tmp_path / "here")
@@ -132,21 +130,14 @@ def test_a_moved_run_is_tracked_where_it_is(tmp_path: Path, empty_store: Path, m
     config = (tmp_path / "here/run/config.yaml").read_text(encoding="utf-8")
     assert "uri: sqlite:///${repository:}/mlflow.db" in config
     shutil.move(tmp_path / "here/run", tmp_path / "there/run")
-    again = ForkedCommand(
-        "experiment/train.py",
-        f"restore={tmp_path}/there/run",
-        "n_epochs=3",
-        folder=tmp_path,
-        before=functools.partial(live_in, tmp_path / "there"),
-    )
-    assert again.wait() == 0, again.stderr
-    assert "does not have this run; it gets all of it" in again.stdout
+    monkeypatch.setattr(resolvers, "REPOSITORY", tmp_path / "there")
+    restored = load_config(tmp_path / "there/run")
+    assert restored.tracking.uri == f"sqlite:///{tmp_path}/there/mlflow.db"
+    assert restored.data_dir == f"{tmp_path}/there/data"
+    train(tmp_path / "there/run", *run, "n_epochs=3", f"restore={tmp_path}/there/run")
+    assert "does not have this run; it gets all of it" in caplog.text
     assert points_in(tmp_path / "here") == [150, 300]
     assert points_in(tmp_path / "there") == [150, 300, 450]
-
-
-def live_in(clone: Path) -> None:
-    resolvers.REPOSITORY = clone
 
 
 def points_in(clone: Path) -> list[int]:
