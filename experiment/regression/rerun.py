@@ -23,6 +23,7 @@ from experiment.run_folder.run_directory import (
     find_run,
     load_config,
 )
+from experiment.run_folder.shown import command
 from experiment.run_folder.story import RERUN, STARTED_BY, starts_of
 from experiment.run_folder.trust import warn_of_foreign_code
 from interface.errors import UserError
@@ -109,7 +110,8 @@ def arguments_to_repeat(run_dir: Path, output_dir: Path) -> list[str]:
     result = _result(run_dir)
     status = Status(result["status"])
     if status is Status.INTERRUPTED:
-        raise UserError(f"{run_dir} was interrupted: let it end first, with restore={run_dir}")
+        goes_on = command("train", f"restore={run_dir}")
+        raise UserError(f"{run_dir} was interrupted: let it end first, with {goes_on}")
     if len(commands_of(run_dir)) > 1:
         _check_goes_on_exactly(run_dir)
     arguments = arguments_of(run_dir, output_dir)

@@ -1,6 +1,5 @@
 """A run inside its tracker: what is told at the start, and how the run ended."""
 
-import shlex
 import sys
 import traceback
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from experiment.run_folder.run_directory import (
     SOURCES,
     load_config,
 )
+from experiment.run_folder.shown import command
 from experiment.run_folder.story import PROVENANCE, Start, add_start
 from experiment.tracking import Tracker
 from interface.abilities import ChoosesUpdate
@@ -148,15 +148,15 @@ def _note(cfg: DictConfig, context: RunContext) -> str:
     """Write what MLflow shows first: what a run is, how to get it again, how to look at it."""
     run_dir = context.run_dir
     overrides = [text for text in context.overrides if "tracking." not in text]
-    command = shlex.join(["python", "experiment/train.py", *overrides])
-    note = f"**{task_of(cfg)}, seed {cfg.seed}**\n\n    {command}\n\n"
+    again = command("train", *overrides, anywhere=True)
+    note = f"**{task_of(cfg)}, seed {cfg.seed}**\n\n    {again}\n\n"
     if not has_env(cfg):
         return note
-    return (
-        f"{note}Test it, or film it (films are among the artifacts):\n\n"
-        f"    python experiment/evaluate.py run={run_dir} n_episodes=100\n"
-        f"    python experiment/evaluate.py run={run_dir} n_episodes=3 render=record\n"
+    test, film = (
+        command("evaluate", f"run={run_dir}", *more, anywhere=True)
+        for more in (["n_episodes=100"], ["n_episodes=3", "render=record"])
     )
+    return f"{note}Test it, or film it (films are among the artifacts):\n\n    {test}\n    {film}\n"
 
 
 def _changes(cfg: DictConfig, run_dir: Path) -> dict[str, str]:

@@ -15,12 +15,13 @@ def shown(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def command(script: str, *arguments: str) -> str:
+def command(script: str, *arguments: str, anywhere: bool = False) -> str:
     """
     Write a command that can be pasted where this one was started.
 
     :param script: in ``experiment/``, without suffix
     :param arguments: of the script
+    :param anywhere: or in any other folder of this machine
     """
-    path = shown(REPOSITORY / "experiment" / f"{script}.py")
-    return shlex.join(["python", str(path), *arguments])
+    path = REPOSITORY / "experiment" / f"{script}.py"
+    return shlex.join(["python", str(path if anywhere else shown(path)), *arguments])

@@ -137,7 +137,7 @@ def test_the_story(trained: Path, capsys: pytest.CaptureFixture[str]):
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["status=runing"], "unknown status 'runing'; did you mean running?"),
+        (["status=runningg"], "unknown status 'runningg'; did you mean running?"),
         (["started_by=users"], "did you mean user?"),
         (["run=othr"], r"there is no run 'othr'; did you mean .*other\?"),
         (["run=."], "is not a run's folder: it has no config.yaml"),
