@@ -6,7 +6,8 @@ import hydra
 from hydra.utils import UNSAFE_DISABLE_EXECUTION_CHECKS
 from omegaconf import DictConfig
 
-from experiment.cli.command_line import CONF, run_command
+from experiment.cli.command_line import run_command
+from experiment.cli.config_groups import CONF
 from experiment.cli.context import context_of_hydra
 from experiment.script_search.run import run_script
 from experiment.script_search.settings import check_command

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig
 from stable_baselines3.common.vec_env import VecEnv
 
-from experiment.cli.command_line import CONF
 from experiment.cli.composition_errors import explain
+from experiment.cli.config_groups import CONF
 from experiment.final_test.final_test import prepare
 from experiment.final_test.tested_agents import find_agent
 from experiment.plotting.curves import curve_of
