@@ -14,6 +14,11 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 # A folder name shows what was changed, unless another part of the path says so already.
 _SAID_ELSEWHERE = re.compile(r"(env|algorithm|seed|data_dir|restore|tracking\.\w+|hydra\..*)=")
+# What makes no other agent stands last: lists of runs cut names.
+_MAKES_NO_OTHER_AGENT = re.compile(
+    r"(n_epochs|eval_after|n_test|test_goals|early_stop|hyperopt|checkpoint|log_interval|tensorboard"
+    r"|tracking|render|device|n_threads|overlap|update|n_parallel|imports|debug|trust|callbacks)"
+)
 _MAX_LENGTH = 120
 _N_DIGITS = 8
 # computed once for a config, however often it is read
@@ -30,12 +35,21 @@ def changed_overrides(overrides: Sequence[str]) -> str:
     """
     said_here = [text for text in overrides if not _SAID_ELSEWHERE.match(text.lstrip("+~"))]
     last_of_each_key = {text.partition("=")[0]: text for text in said_here}
-    changed = [re.sub(r"^[^=]*\.(?=\w+=)", "", text) for text in last_of_each_key.values()]
-    name = re.sub(r"[^\w.+-]+", "_", "-".join(sorted(changed))).strip("_")
+    ordered = sorted(last_of_each_key.values(), key=lambda text: (_is_last(text), _short(text)))
+    name = re.sub(r"[^\w.+-]+", "_", "-".join(map(_short, ordered))).strip("_")
     if len(name) > _MAX_LENGTH:  # what is cut off still tells runs apart
         digest = hashlib.sha256(name.encode()).hexdigest()[:_N_DIGITS]
         name = f"{name[: _MAX_LENGTH - _N_DIGITS - 1]}-{digest}"
     return f"-{name}" if name else ""
+
+
+def _is_last(override: str) -> bool:
+    return _MAKES_NO_OTHER_AGENT.match(override.lstrip("+~")) is not None
+
+
+def _short(override: str) -> str:
+    """Leave out where a key lies."""
+    return re.sub(r"^[^=]*\.(?=\w+=)", "", override)
 
 
 def quoted(value: str) -> str:

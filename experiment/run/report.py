@@ -140,8 +140,9 @@ def log_summary(
     if result.status in (Status.INTERRUPTED, Status.FINISHED):
         more = [] if result.status is Status.INTERRUPTED else [f"n_epochs={2 * cfg.n_epochs}"]
         log.info("go on:   %s", command("train", f"restore={shown(run_dir)}", *more))
-    if result.run_id is not None:
-        log.info("look at: mlflow ui   (run %s)", result.run_id)
+    if tracker.page is not None:
+        served = "" if cfg.tracking.uri.startswith("http") else f"   served by: {command('look')}"
+        log.info("look at: %s%s", tracker.page, served)
 
 
 def _best(cfg: DictConfig, history: MetricHistory, unit: Unit) -> str:

@@ -1,5 +1,6 @@
 """A run inside its tracker: what is told at the start, and how the run ended."""
 
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -39,6 +40,8 @@ from interface.run_monitor import RunLostError, RunMonitor
 
 _TRACEBACK = "traceback.txt"
 _CHANGES = "git.changes"
+# Folders of a search have none: they are numbers of trials, "12-s83" on a fresh seed.
+_DATE = re.compile(r"^\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d-s")
 
 
 @dataclass
@@ -141,7 +144,7 @@ def _is_lost(monitor: RunMonitor, error: BaseException) -> bool:
 
 def _run_name(cfg: DictConfig, run_dir: Path) -> str:
     """Name a run by algorithm, seed and what was changed: its folder's name without the date."""
-    return f"{cfg.algorithm_name}-{run_dir.name.partition('-s')[2] or run_dir.name}"
+    return f"{cfg.algorithm_name}-{_DATE.sub('', run_dir.name)}"
 
 
 def _note(cfg: DictConfig, context: RunContext) -> str:

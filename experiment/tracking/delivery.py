@@ -121,6 +121,11 @@ class Delivery:
         return self._id_path.read_text(encoding="utf-8").strip() if self._id_path.exists() else None
 
     @property
+    def experiment(self) -> str | None:
+        """MLflow's id of the run's experiment; None until the store has answered to this start."""
+        return self._experiment or None
+
+    @property
     def client(self) -> "MlflowClient":
         """Of the store, once it is open."""
         assert self._client is not None

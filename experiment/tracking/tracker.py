@@ -13,6 +13,7 @@ from experiment.run_folder.shown import command, shown
 from experiment.tracking.dead_runs import close_dead_runs
 from experiment.tracking.delivery import Delivery, Target
 from experiment.tracking.journal import Journal, Record
+from experiment.tracking.pages import curves_of, server_of
 from experiment.tracking.sender import Sender
 from experiment.tracking.store import PROCESS, SWEEPER
 from experiment.tracking.system_metrics import SystemMetrics
@@ -32,6 +33,10 @@ class Tracker(Protocol):
     @property
     def run_id(self) -> str | None:
         """The store's id of the run; None if there is none, or none yet."""
+
+    @property
+    def page(self) -> str | None:
+        """The address of the run's curves; None if there is none, or none yet."""
 
     def start(
         self,
@@ -95,6 +100,11 @@ class NullTracker:
 
     @property
     def run_id(self) -> str | None:
+        """There is none."""
+        return None
+
+    @property
+    def page(self) -> str | None:
         """There is none."""
         return None
 
@@ -166,6 +176,14 @@ class MlflowTracker:
     def run_id(self) -> str | None:
         """MLflow's id of the run; None as long as the store is away."""
         return self._delivery.run_id
+
+    @property
+    def page(self) -> str | None:
+        """The address of the run's curves; None as long as the store is away."""
+        server, experiment = server_of(self._uri), self._delivery.experiment
+        if server is None or experiment is None or self.run_id is None:
+            return None
+        return curves_of(server, experiment, self.run_id)
 
     def start(
         self,

@@ -1,11 +1,12 @@
 """Every command of every README runs, with tiny budgets; those marked long are only composed."""
 
+import os
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
@@ -80,8 +81,8 @@ def test_command(line: str, trained: list[str], packages: str, tmp_path: Path):
         assert_files_and_pins_exist(words)
     elif words[0] == "./run_testing.sh":
         assert subprocess.run(["bash", "-n", words[0]], cwd=REPOSITORY, check=False).returncode == 0
-    elif words[:2] == ["mlflow", "ui"]:
-        assert_mlflow_ui_answers(words[2:], tmp_path)
+    elif words[:2] == ["python", "experiment/look.py"]:
+        assert_pages_answer(words[2:], trained[0], tmp_path)
     elif words[0] == "python":
         arguments = python_arguments(words[1:], trained[0], tmp_path, long="long" in comment)
         done = command(*arguments, env={"MUJOCO_GL": "egl", "PYTHONPATH": packages})
@@ -136,27 +137,40 @@ def python_arguments(words: list[str], data_dir: str, tmp_path: Path, *, long: b
     return [*words, *isolated, *small_buffer(words), *TINY_RUN]
 
 
-def assert_mlflow_ui_answers(options: list[str], tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    executable = Path(sys.executable).with_name("mlflow")
-    server = subprocess.Popen(
-        [str(executable), "ui", *options, "--port", str(port), "--workers", "1"],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+def assert_pages_answer(options: list[str], data_dir: str, tmp_path: Path) -> None:
+    """Look at a run, and end the look as Ctrl-C does."""
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    client = MlflowClient(uri)
+    client.create_run(client.create_experiment("PointReach-v0"))
+    given = [word for word in options if "port=" not in word and not word.startswith("run=")]
+    given += [f"{name}={free_port()}" for name in ("port", "search_port")]
+    look = subprocess.Popen(
+        [
+            sys.executable,
+            "experiment/look.py",
+            *given,
+            f"uri={uri}",
+            f"data_dir={data_dir}",
+        ],
+        cwd=REPOSITORY,
+        env=os.environ | {"DISPLAY": ""},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1) as page:
-                    assert page.status == 200
-                    return
-            except OSError:
-                time.sleep(0.5)
-        pytest.fail("mlflow ui did not answer")
+        assert look.stdout is not None
+        said = list(iter(look.stdout.readline, "Ctrl-C ends it\n"))
+        pages = [line.split()[1] for line in said if "http://" in line]
+        for page in pages:
+            with urllib.request.urlopen(page, timeout=10) as answer:
+                assert answer.status == 200
+        assert len(pages) == 2
     finally:
-        server.terminate()
-        server.wait(timeout=30)
+        look.send_signal(signal.SIGINT)
+        assert look.wait(timeout=30) == 0
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])

@@ -153,6 +153,7 @@ def test_steps_are_counted_in_the_epochs_of_a_preset(tmp_path: Path):
         (["env=X", "algorithm=her", "seed=3"], ""),
         (["n_epochs=3", "algorithm.learners.sac.gamma=0.9"], "-gamma_0.9-n_epochs_3"),
         (["n_epochs=3", "n_epochs=4"], "-n_epochs_4"),
+        (["debug=true", "n_epochs=3", "policy.x=1", "tau=2"], "-tau_2-x_1-debug_true-n_epochs_3"),
         (["+env.kwargs.a={b:1.5}"], "-a_b_1.5"),
         (["policy.net_arch=[64,64]"], "-net_arch_64_64"),
         (["n_epochs=" + "9" * 500], "-n_epochs_" + "9" * 102 + "-7d7171a3"),

@@ -37,12 +37,15 @@ def untracked(overrides: list[str]) -> list[str]:
     return [text for text in overrides if text != "tracking=none"]
 
 
-def test_a_run_in_mlflow(tmp_path: Path, store: list[str]):
+def test_a_run_in_mlflow(tmp_path: Path, store: list[str], caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO")
     run_dir = tmp_path / "2026-01-01_00-00-00-s1-x=1"
     result = train(run_dir, *untracked(TINY_HER), *store, "tensorboard=true")
     client, run = run_in(tmp_path)
     assert run.info.run_id == result.run_id
     assert (run.info.status, run.info.run_name) == ("FINISHED", "her-1-x=1")
+    page = f"http://localhost:5000/#/experiments/1/runs/{result.run_id}/model-metrics"
+    assert caplog.messages[-1] == f"look at: {page}   served by: python experiment/look.py"
     with hydra_main([*untracked(TINY_HER), *store], run_dir) as cfg:
         expected = config_params(cfg)
     params = run.data.params
