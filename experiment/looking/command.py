@@ -83,7 +83,7 @@ def _found(cfg: DictConfig) -> Found | None:
     except UserError as error:
         if cfg.search is None or cfg.run is not None:
             raise
-        _say(f"only searches: {error}")
+        _say(f"no runs to show: {error}")
         return None
 
 

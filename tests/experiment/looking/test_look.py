@@ -274,15 +274,17 @@ def test_a_look_ends_in_order_and_a_second_one_only_names_the_page(
     look = ForkedCommand(
         script, *arguments, *ports, folder=folders[0], cwd=tmp_path, env={"DISPLAY": ""}
     )
-    look.wait_for("Ctrl-C ends it")
-    url = look.stdout.partition("searches: ")[2].split()[0]
-    assert answer_of(url) == b"the page"
-    assert "only searches: there is no MLflow database" in look.stdout
-    again = ForkedCommand(script, *arguments, *ports, "browser=false", folder=folders[1])
-    done = again.completed()
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f"searches: {url}\nthey are served already" in done.stdout
-    look.kill(number)
+    try:
+        look.wait_for("Ctrl-C ends it")
+        assert "no runs to show: there is no MLflow database" in look.stdout
+        url = look.stdout.partition("searches: ")[2].split()[0]
+        assert answer_of(url) == b"the page"
+        again = ForkedCommand(script, *arguments, *ports, "browser=false", folder=folders[1])
+        done = again.completed()
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"searches: {url}\nthey are served already" in done.stdout
+    finally:
+        look.kill(number)
     assert look.wait(20) == 0
     assert look.stderr == ""
 
