@@ -16,7 +16,7 @@ from util.process_identity import identity
 log = logging.getLogger(__name__)
 
 _RESULTS = "optimization_results.yaml"
-_KEPT = ("report.md", "report.html", "plotly.min.js", "tuned.yaml", _RESULTS)
+_KEPT = ("report.md", "report.html", "tuned.yaml", "tuned-NOT-verified.yaml", _RESULTS)
 
 
 class SweepRecord(Callback):

@@ -20,6 +20,7 @@ from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
 from hydra_plugins.early_stop_tpe_sweeper._monitor_settings import MonitorSettings
 from hydra_plugins.early_stop_tpe_sweeper._no_repeats import NoRepeats
 from hydra_plugins.early_stop_tpe_sweeper._outcome import SENTENCE
+from hydra_plugins.early_stop_tpe_sweeper._page import LivePage
 from hydra_plugins.early_stop_tpe_sweeper._plan import show_plan
 from hydra_plugins.early_stop_tpe_sweeper._report import write_report
 from hydra_plugins.early_stop_tpe_sweeper._reserved import check_searchable
@@ -81,8 +82,9 @@ def run_sweep(
     n_runs = runs_per_host(launcher, n_workers)
     make_job = JobMaker(context.config_loader, config, settings, space, seed, ledger.commit, n_runs)
     sweep_dir = Path(config.hydra.sweep.dir)
+    page = LivePage(ledger, settings, base, sweep_dir)
     with LauncherExecutor(launcher, n_workers) as executor:
-        end, idle_share = work(executor, n_workers, make_job, ledger, settings, sweep_dir)
+        end, idle_share = work(executor, n_workers, make_job, ledger, settings, sweep_dir, page)
     write_report(sweep_dir, ledger, settings, space, idle_share, end, base, preset)
     _raise_if_failed(end, ledger)
 

@@ -1,6 +1,7 @@
 """Workers for jobs: threads that each wait for Hydra's launcher, one job at a time."""
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -103,12 +104,15 @@ class LauncherExecutor:
         self._jobs[self._threads.submit(self._launch, job.overrides, job.index)] = job
 
     def _launch(self, overrides: Sequence[str], index: int) -> tuple[Any, float]:
+        console = logging.getLogger().handlers[:]
         try:
             (result,) = self._launcher.launch([overrides], initial_job_idx=index)
             return result._return_value, self.now()  # of a failed job: what it raised
         except BaseException as error:  # noqa: BLE001 (the sweep judges what ended a job)
             return error, self.now()
         finally:
+            # a launcher that runs one job at a time does so here, and the run logs to its own file
+            logging.getLogger().handlers[:] = console
             remove_empty_joblib_folders()
 
     def finished(self, timeout_seconds: float) -> list[tuple[Job, Any, float]]:

@@ -54,6 +54,11 @@ class Table:
             self._settings.n_jobs,
             self._settings.storage,
         )
+        if len(self._settings.directions) == 1:
+            log.info(
+                "watch: %s (experiment/look.py search=latest serves it)",
+                self._stop_file.with_name("report.html"),
+            )
         log.info("delete %s to stop in order", self._stop_file)
         if sys.stderr.isatty():
             self._live.start()

@@ -15,7 +15,7 @@ from hydra_plugins.early_stop_tpe_sweeper._warm_start import leaves
 from interface.config import MainConfig
 from interface.resolvers import quoted
 
-TUNED = "tuned.yaml"
+TUNED, UNVERIFIED = "tuned.yaml", "tuned-NOT-verified.yaml"
 _BUDGET = ("n_epochs", "eval_after_n_steps")
 _NOT_OF_A_PRESET = ("hydra.", "search_space.", "run_monitor.")
 

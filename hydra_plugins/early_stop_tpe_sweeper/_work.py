@@ -8,6 +8,7 @@ from hydra.plugins.launcher import Launcher
 from hydra_plugins.early_stop_tpe_sweeper._executor import Executor
 from hydra_plugins.early_stop_tpe_sweeper._jobs import JobMaker
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
+from hydra_plugins.early_stop_tpe_sweeper._page import LivePage
 from hydra_plugins.early_stop_tpe_sweeper._stopping import interrupts, stop_file
 from hydra_plugins.early_stop_tpe_sweeper._sweep import End, Limits, Sweep, worst_values
 from hydra_plugins.early_stop_tpe_sweeper._table import Table
@@ -25,6 +26,7 @@ def work(
     ledger: Ledger,
     settings: Settings,
     sweep_dir: Path,
+    page: LivePage,
 ) -> tuple[End, float]:
     """
     Run trials until there is a reason to end.
@@ -35,9 +37,15 @@ def work(
     :param ledger: books trials
     :param settings: of the sweeper
     :param sweep_dir: where the stop file lies
+    :param page: shows the search
     :return: the reason, and the share of the time that workers were idle
     """
     with stop_file(sweep_dir) as path, Table(ledger, settings, path) as table:
+
+        def show(sweep: Sweep) -> None:
+            table.update(sweep)
+            page.update(sweep)
+
         sweep = Sweep(
             ledger=ledger,
             race=settings.race,
@@ -46,7 +54,7 @@ def work(
             make_job=make_job,
             worst=worst_values(settings.directions, _WORST_SCORE),
             is_stopped=lambda: not path.exists(),
-            on_change=table.update,
+            on_change=show,
         )
         with interrupts(sweep):
             end = sweep.run()

@@ -60,6 +60,7 @@ class Settings:
     heartbeat_seconds: float = MISSING
     heartbeat_timeout_seconds: float = MISSING
     storage_patience_seconds: float = MISSING
+    page_seconds: Annotated[float, at_least(1)] = MISSING
 
     @property
     def directions(self) -> list[str]:
