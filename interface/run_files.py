@@ -6,6 +6,12 @@ CONFIG = "config.yaml"
 LAST = "last.zip"
 """The newest checkpoint; a run goes on from it."""
 
+EVALUATIONS = "evaluations.csv"
+"""A line for each evaluation: its epoch, its step, its metrics."""
+
+FILMS = "films"
+"""The folder of films."""
+
 RUN_ID = "mlflow_run_id"
 """The tracker's id of the run, or of the parent run in a sweep's folder."""
 

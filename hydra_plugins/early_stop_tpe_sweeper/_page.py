@@ -124,14 +124,11 @@ def page_of(summary: Summary, refresh_seconds: float) -> str:
 
 def _curves(summary: Summary) -> str:
     """Draw what the runs have reported, epoch by epoch."""
-    sign = 1 if summary.maximize else -1
     drawn = []
     for row in summary.rows:
-        points = sorted(row.trial.intermediate_values.items())
-        finite = [(epoch, sign * y) for epoch, y in points if abs(y) < float("inf")]
-        if finite:
+        if row.curve:
             kind = _kind(row.trial, summary.best)
-            epochs, values = zip(*finite, strict=True)
+            epochs, values = zip(*row.curve, strict=True)
             title = f"trial {row.cells[0]}, {row.cells[1]}: {row.cells[5]}"
             drawn.append((kind, Series(epochs, values, kind, title, width=3 - (kind == _OTHER))))
     if not drawn or summary.metric is None:

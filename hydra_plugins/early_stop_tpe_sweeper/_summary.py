@@ -1,8 +1,13 @@
 """What is known of a search, for people: gathered once, and written as a page and as Markdown."""
 
+import csv
+import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -23,10 +28,12 @@ from hydra_plugins.early_stop_tpe_sweeper._tuned import command
 from hydra_plugins.early_stop_tpe_sweeper.config import Settings
 from interface.config import Direction, has_env
 from interface.objective import criteria
+from interface.run_files import EVALUATIONS, FILMS
 from util.statistics import interquartile_mean, interval_text, iqm_interval
 
 _FEWEST_TRIALS = 4
 _FILMS = ("*.mp4", "*.gif")
+Curve = tuple[tuple[float, float], ...]
 _RANKS = {Verdict.VERIFIED: 0, Verdict.UNDECIDED: 1, Verdict.REFUTED: 2}
 
 
@@ -38,11 +45,13 @@ class Row:
     :param trial: its screening run
     :param cells: what the table says: trial, verdict or state, score, fresh seeds, score on them,
         parameters
+    :param curve: the metric by epoch
     :param film: the newest of its run, relative to the folder of the search
     """
 
     trial: FrozenTrial
     cells: tuple[str, ...]
+    curve: Curve
     film: str | None
 
 
@@ -59,7 +68,6 @@ class Summary:
     :param best: number of the best trial, None if none succeeded in anything
     :param shares: importance of each parameter, largest first
     :param metric: whose values runs report, None if they report none
-    :param maximize: whether more of it is better
     :param is_over: whether the search has ended
     """
 
@@ -71,7 +79,6 @@ class Summary:
     best: int | None
     shares: dict[str, float]
     metric: str | None
-    maximize: bool
     is_over: bool
 
 
@@ -103,11 +110,10 @@ def summary_of(
         rules=f"A configuration is verified when {race.n_needed} of at most {race.n_allowed} runs "
         f"on fresh seeds reach the target{_goals(config, settings)}. "
         f"{score_rule(config, _unit(trials))}",
-        rows=_rows(trials, candidates, race, sweep_dir),
+        rows=_rows(trials, candidates, race, sweep_dir, stored),
         best=None if winner is None else winner.number,
         shares=importances(ledger.screening) if end else {},
         metric=stored.get("criterion"),
-        maximize=stored.get("maximize", True),
         is_over=bool(end),
     )
 
@@ -227,7 +233,11 @@ def _state(trial: FrozenTrial) -> str:
 
 
 def _rows(
-    trials: list[FrozenTrial], candidates: list[Candidate], race: Race, sweep_dir: Path
+    trials: list[FrozenTrial],
+    candidates: list[Candidate],
+    race: Race,
+    sweep_dir: Path,
+    monitored: Mapping[str, Any],
 ) -> list[Row]:
     """List all configurations: verified ones first, then by score, those without one last."""
     judged = {one.number: one for one in candidates}
@@ -239,10 +249,18 @@ def _rows(
         has_none = trial.state is not TrialState.PRUNED or trial.value is None
         return (4, trial.number) if has_none else (3, -trial.value)  # type: ignore[operator]
 
-    return [_row(one, judged.get(one.number), race, sweep_dir) for one in sorted(trials, key=rank)]
+    return [
+        Row(
+            one,
+            _cells(one, judged.get(one.number), race),
+            _curve(one, monitored.get("criterion"), 1 if monitored.get("maximize", True) else -1),
+            _film(one, sweep_dir),
+        )
+        for one in sorted(trials, key=rank)
+    ]
 
 
-def _row(trial: FrozenTrial, candidate: Candidate | None, race: Race, sweep_dir: Path) -> Row:
+def _cells(trial: FrozenTrial, candidate: Candidate | None, race: Race) -> tuple[str, ...]:
     seeds = fresh = ""
     state = _state(trial)
     if candidate is not None and candidate.fresh:
@@ -252,8 +270,24 @@ def _row(trial: FrozenTrial, candidate: Candidate | None, race: Race, sweep_dir:
         seeds = f"{sum(run.reached for run in candidate.fresh)} of {len(candidate.fresh)}"
         state = race.verdict(candidate).value
     name = f"{trial.number} {trial.user_attrs.get(ORIGIN, '')}".strip()
-    cells = (name, state, _score(trial), seeds, fresh, params_text(trial.params))
-    return Row(trial, cells, _film(trial, sweep_dir))
+    return (name, state, _score(trial), seeds, fresh, params_text(trial.params))
+
+
+def _curve(trial: FrozenTrial, metric: str | None, sign: int) -> Curve:
+    """Read a run's evaluations; of a run of another host, what it has reported."""
+    path = Path(run_of(trial).get("dir", "."), EVALUATIONS)
+    if metric is not None and path.is_file():
+        points = _evaluations(path, metric, path.stat().st_mtime_ns)
+    else:
+        points = tuple((epoch, sign * y) for epoch, y in trial.intermediate_values.items())
+    return tuple(sorted(point for point in points if math.isfinite(point[1])))
+
+
+@lru_cache(maxsize=10_000)
+def _evaluations(path: Path, metric: str, changed: int) -> Curve:  # noqa: ARG001 (tells versions)
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row.get(metric)]
+    return tuple((float(row["epoch"]), float(row[metric])) for row in rows)
 
 
 def _score(trial: FrozenTrial) -> str:
@@ -269,6 +303,6 @@ def _film(trial: FrozenTrial, sweep_dir: Path) -> str | None:
     folder = run_of(trial).get("dir")
     if folder is None:
         return None
-    films = [path for kind in _FILMS for path in Path(folder, "films").glob(kind)]
+    films = [path for kind in _FILMS for path in Path(folder, FILMS).glob(kind)]
     newest = max(films, key=lambda path: path.stat().st_mtime, default=None)
     return None if newest is None else os.path.relpath(newest, sweep_dir)

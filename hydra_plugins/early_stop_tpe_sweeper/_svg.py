@@ -43,7 +43,7 @@ def chart(
     """
     Draw series over one another, the last one on top.
 
-    :param series: at least one, with at least one point in all
+    :param series: at least one, each with a point
     :param x_label: below
     :param y_label: above
     :param size: width and height in pixels
@@ -66,27 +66,37 @@ def chart(
             height - _BOTTOM - up * (height - _TOP - _BOTTOM),
         )
 
-    parts = [f"<svg width='{width}' height='{height}' viewBox='0 0 {width} {height}'>"]
-    for y in _ticks(y_low, y_high):
-        _, at = place(series[0].x[0] if series[0].x else 1.0, y)
-        parts.append(
-            f"<line x1='{_LEFT}' x2='{width - _RIGHT}' y1='{at:.1f}' y2='{at:.1f}' class='grid'/>"
-            f"<text x='{_LEFT - 6}' y='{at + 4:.1f}' text-anchor='end'>{y:.3g}</text>"
-        )
-    for x, text in _x_ticks(x_low, x_high, log_x, names):
-        at, _ = place(x, y_low)
-        parts.append(
-            f"<text x='{at:.1f}' y='{height - _BOTTOM + 16:.0f}' text-anchor='middle'>"
-            f"{escape(text)}</text>"
-        )
-    parts += [
-        _drawn(one, [place(x, y) for x, y in zip(one.x, one.y, strict=True)]) for one in series
-    ]
-    parts.append(
-        f"<text x='{width / 2:.0f}' y='{height - 6}' text-anchor='middle'>{escape(x_label)}</text>"
-        f"<text x='{_LEFT + 4}' y='{_TOP + 10}'>{escape(y_label)}</text></svg>"
+    heights = [(place(series[0].x[0], y)[1], f"{y:.3g}") for y in _ticks(y_low, y_high)]
+    columns = [(place(x, y_low)[0], text) for x, text in _x_ticks(x_low, x_high, log_x, names)]
+    return "".join(
+        [
+            f"<svg width='{width}' height='{height}' viewBox='0 0 {width} {height}'>",
+            _axes(size, heights, columns),
+            *(_drawn(one, list(map(place, one.x, one.y))) for one in series),
+            f"<text x='{width / 2:.0f}' y='{height - 6}' text-anchor='middle'>{escape(x_label)}",
+            f"</text><text x='{_LEFT + 4}' y='{_TOP + 10}'>{escape(y_label)}</text></svg>",
+        ]
     )
-    return "".join(parts)
+
+
+def _axes(
+    size: tuple[int, int],
+    heights: Sequence[tuple[float, str]],
+    columns: Sequence[tuple[float, str]],
+) -> str:
+    """Draw a line at each height, and write what heights and columns stand for."""
+    width, height = size
+    lines = [
+        f"<line x1='{_LEFT}' x2='{width - _RIGHT}' y1='{at:.1f}' y2='{at:.1f}' class='grid'/>"
+        f"<text x='{_LEFT - 6}' y='{at + 4:.1f}' text-anchor='end'>{text}</text>"
+        for at, text in heights
+    ]
+    lines += [
+        f"<text x='{at:.1f}' y='{height - _BOTTOM + 16:.0f}' text-anchor='middle'>"
+        f"{escape(text)}</text>"
+        for at, text in columns
+    ]
+    return "".join(lines)
 
 
 def _drawn(one: Series, points: list[tuple[float, float]]) -> str:
@@ -126,5 +136,6 @@ def _x_ticks(
     if not log_x:
         return [(x, f"{x:.4g}") for x in _ticks(low, high)]
     whole = [10.0**n for n in range(math.ceil(low), math.floor(high) + 1)]
-    values = whole if len(whole) > 1 else [10**low, 10 ** ((low + high) / 2), 10**high]
+    inside = [10 ** (low + share * (high - low)) for share in (0.1, 0.5, 0.9)]
+    values = whole if len(whole) > 1 else inside
     return [(x, f"{x:.2g}") for x in values]

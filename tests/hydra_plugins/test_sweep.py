@@ -54,7 +54,9 @@ def test_a_sweep_from_start_to_resume(tmp_path: Path):
     assert len({trial.user_attrs["run"]["commit"] for trial in first}) == 1
     results = OmegaConf.load(tmp_path / "optimization_results.yaml")
     assert results.best_trial in range(4)
-    assert OmegaConf.load(tmp_path / "tuned.yaml").x == results.best_params.x
+    (tuned,) = tmp_path.glob("tuned*.yaml")
+    assert OmegaConf.load(tuned).x == results.best_params.x
+    assert (tuned.name == "tuned.yaml") is results.verified
     assert "Workers were idle" in (tmp_path / "report.md").read_text()
     assert not (tmp_path / STOP_FILE).exists()
 
@@ -111,6 +113,9 @@ def test_how_trials_end(overrides, returncode, states, tmp_path: Path):
     trials = study(tmp_path).trials
     if states is not None:
         assert [trial.state for trial in trials] == states
+    if "fails=true" in overrides:
+        assert "saved" not in (tmp_path / "report.md").read_text()
+        assert "failed" in done.stdout  # with one job at a time, too
     if "fails=true" in overrides:
         assert all("as it was told to" in trial.user_attrs["traceback"] for trial in trials[:1])
     if "fails=true" in overrides and states is not None:

@@ -142,6 +142,9 @@ def assert_pages_answer(options: list[str], data_dir: str, tmp_path: Path) -> No
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     client = MlflowClient(uri)
     client.create_run(client.create_experiment("PointReach-v0"))
+    study = Path(data_dir) / "PointReach-v0" / "her" / "study"
+    study.mkdir(exist_ok=True)
+    (study / "report.html").write_text("the page of a search")
     given = [word for word in options if "port=" not in word and not word.startswith("run=")]
     given += [f"{name}={free_port()}" for name in ("port", "search_port")]
     look = subprocess.Popen(
