@@ -1,4 +1,4 @@
-"""What people see in ``mlflow ui``: driven in Chromium, with screenshots to look at."""
+"""What people see of runs: ``look.py``, driven in Chromium, with screenshots to look at."""
 
 import os
 import shutil
@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
+from experiment.looking.found import find
 from interface.resolvers import REPOSITORY
-from tests.running import TINY_HER, train
+from tests.running import TINY_HER, hydra_main, train
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -30,6 +31,7 @@ pytestmark = [
 SCREENSHOTS = REPOSITORY / "data" / "screenshots"
 PATIENCE_SECONDS = 120
 N_TRIALS = 3
+RUN = "2026-01-01_00-00-00-s1-filmed"
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str
     overrides = [text for text in TINY_HER if text != "tracking=none"]
     tracked = [f"tracking.uri={uri}", f"tracking.artifact_location={folder}/mlruns"]
     filmed = ["render=record", "render.n_episodes=1", "n_epochs=4"]
-    result = train(folder / "run-s1-filmed", *overrides, *tracked, *filmed)
+    result = train(folder / RUN, *overrides, *tracked, *filmed)
     client = MlflowClient(uri)
     experiment = client.get_run(str(result.run_id)).info.experiment_id
     parent = client.create_run(experiment, run_name="sweep", tags={"study": "sweep"}).info.run_id
@@ -54,15 +56,22 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str
     return folder, {"experiment": experiment, "run": str(result.run_id)}
 
 
-@pytest.fixture(scope="module")
-def address(store: tuple[Path, dict[str, str]]) -> Iterator[str]:
-    """Start ``mlflow ui`` as a user does, in the folder of its store."""
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def address(store: tuple[Path, dict[str, str]]) -> Iterator[str]:
+    """Start ``look.py`` as a user does."""
+    port = free_port()
     server = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "ui", "--port", str(port), "--workers", "1"],
-        cwd=store[0],
+        [
+            *(sys.executable, "experiment/look.py", f"uri=sqlite:///{store[0]}/mlflow.db"),
+            *("browser=false", f"port={port}", f"search_port={free_port()}"),
+        ],
+        cwd=REPOSITORY,
         env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -71,7 +80,7 @@ def address(store: tuple[Path, dict[str, str]]) -> Iterator[str]:
     wait_for(lambda: urllib.request.urlopen(url, timeout=1).status == 200)
     yield url
     server.terminate()
-    server.wait(timeout=30)
+    assert server.wait(timeout=30) == 0
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +133,32 @@ def test_the_experiment_opens_at_its_runs(address: str, browser: Any, store: Any
     link.click()
     wait_for(lambda: "her-1-filmed" in text_of(browser))
     keep(browser, "experiment")
+
+
+def page_of(store: tuple[Path, dict[str, str]], address: str, *overrides: str) -> str:
+    """Ask look.py for the address of a page."""
+    given = [f"tracking.uri='sqlite:///{store[0]}/mlflow.db'", *overrides]
+    with hydra_main(given, store[0], "look") as cfg:
+        return find(cfg).page(address.rstrip("/"))
+
+
+def test_the_table_shows_success_beside_the_names_without_a_click(
+    address: str, browser: Any, store: Any
+):
+    browser.get(page_of(store, address))
+    wait_for(lambda: "her-1-filmed" in text_of(browser))
+    wait_for(lambda: "success" in text_of(browser))
+    assert "GenAI apps" not in text_of(browser)
+    headings = [one.text for one in all_of(browser, "[role='columnheader']")]
+    assert not [text for text in headings if text.startswith("system/")]
+    keep(browser, "table")
+
+
+def test_a_run_opens_on_its_curves_without_a_click(address: str, browser: Any, store: Any):
+    browser.get(page_of(store, address, f"run='{store[0]}/{RUN}'"))
+    wait_for(lambda: "success_rate" in text_of(browser))
+    wait_for(lambda: all_of(browser, ".js-plotly-plot .scatterlayer path.js-line"))
+    keep(browser, "curves-by-look")
 
 
 def open_sweep(browser: Any) -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -162,7 +163,7 @@ def assert_pages_answer(options: list[str], data_dir: str, tmp_path: Path) -> No
     )
     try:
         assert look.stdout is not None
-        said = list(iter(look.stdout.readline, "Ctrl-C ends it\n"))
+        said = list(takewhile(lambda line: line != "Ctrl-C ends it\n", look.stdout))
         pages = [line.split()[1] for line in said if "http://" in line]
         for page in pages:
             with urllib.request.urlopen(page, timeout=10) as answer:
