@@ -291,8 +291,8 @@ def test_a_look_ends_in_order_and_a_second_one_only_names_the_page(
 
 def test_pages_open_only_where_there_is_a_display(place: Path, monkeypatch, capsys):
     opened: list[str] = []
-    monkeypatch.setattr(look_command.webbrowser, "open", opened.append)
-    monkeypatch.setattr(look_command.sys, "platform", "linux")
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr("sys.platform", "linux")
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
         monkeypatch.delenv(name, raising=False)
     with config(place) as cfg:
