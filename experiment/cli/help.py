@@ -68,12 +68,14 @@ def _family(name: str) -> str:
     """Name the package of an environment and, of a large one, the part."""
     import gymnasium
 
-    if (CONF / "env" / f"{name}.yaml").exists() and name not in gymnasium.registry:
+    if name not in gymnasium.registry:  # where nobody has imported our environments
         return "ours"
     entry_point = gymnasium.registry[name].entry_point
     if not isinstance(entry_point, str):
         return "others"
     package, *parts = entry_point.partition(":")[0].split(".")
+    if package == "envs":
+        return "ours"
     return parts[1] if parts[:1] == ["envs"] else package
 
 

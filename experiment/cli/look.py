@@ -3,7 +3,8 @@
 import hydra
 from omegaconf import DictConfig
 
-from experiment.cli.command_line import CONF, run_command, user_errors_end_the_command
+from experiment.cli.command_line import run_command, user_errors_end_the_command
+from experiment.cli.config_groups import CONF
 
 
 @hydra.main(config_path=str(CONF), config_name="look")

@@ -26,11 +26,11 @@ from experiment.final_test.episode_report import (
 )
 from experiment.final_test.tested_agents import AgentFile, exported_file, find_agent
 from experiment.run_folder.policy_export import WatchedInputs, check_export, export_policy
-from experiment.run_folder.run_directory import EVALUATIONS, FILMS
 from interface.abilities import Acts, ReadsInputs
 from interface.config import has_env
 from interface.errors import UserError
 from interface.metrics import EVAL_RETURN, EVAL_SUCCESS_RATE
+from interface.run_files import EVALUATIONS, FILMS
 from util.atomic_write import atomic_write_text
 
 _INSTEAD = f"how good the learner is, {EVALUATIONS} of its run tells"

@@ -18,10 +18,10 @@ from experiment.plotting.curves import curve_of
 from experiment.plotting.figure import draw_figure
 from experiment.plotting.run_folders import read_folder
 from experiment.run_folder.metric_history import read_csv
-from experiment.run_folder.run_directory import EVALUATIONS
 from interface.abilities import Acts
 from interface.errors import UserError, unknown_name
 from interface.metrics import EVAL_SUCCESS_RATE
+from interface.run_files import EVALUATIONS
 
 
 @dataclass(frozen=True, repr=False)

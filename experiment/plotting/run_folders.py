@@ -10,9 +10,9 @@ import yaml
 from experiment.plotting.run_data import RunData, Series
 from experiment.run.provenance import flat_params
 from experiment.run_folder.metric_history import MetricHistory, read_csv
-from experiment.run_folder.run_directory import EVALUATIONS, RESULT, newest_first
+from experiment.run_folder.run_directory import RESULT, newest_first
 from interface.errors import UserError
-from interface.run_files import CONFIG
+from interface.run_files import CONFIG, EVALUATIONS
 
 _SECONDS = "time/time_elapsed"
 

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 from experiment.regression.matrix import Job, Outcome, Verdict
-from experiment.run_folder.run_directory import BEST, EVALUATIONS, FILMS
-from interface.run_files import LAST
+from experiment.run_folder.run_directory import BEST
+from interface.run_files import EVALUATIONS, FILMS, LAST
 
 _LOG_END_BYTES = 20_000
 

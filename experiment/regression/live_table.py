@@ -12,8 +12,8 @@ from experiment.regression.check_error_logs import rows_of
 from experiment.regression.matrix import State
 from experiment.regression.process import RunningJob
 from experiment.regression.runner import Progress
-from experiment.run_folder.run_directory import EVALUATIONS
 from interface.metrics import EVAL_SUCCESS_RATE
+from interface.run_files import EVALUATIONS
 
 STYLES = {State.PASSED: "green", State.FAILED: "red", State.RUNNING: "cyan", State.QUEUED: "dim"}
 

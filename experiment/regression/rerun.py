@@ -15,7 +15,6 @@ import hydra.utils
 from experiment.run.provenance import code_version, package_versions
 from experiment.run_folder.run_directory import (
     DATA_DIR,
-    EVALUATIONS,
     PROGRESS,
     RESULT,
     arguments_of,
@@ -29,7 +28,7 @@ from experiment.run_folder.trust import warn_of_foreign_code
 from interface.errors import UserError
 from interface.resolvers import REPOSITORY
 from interface.result import Status
-from interface.run_files import LAST
+from interface.run_files import EVALUATIONS, LAST
 
 # depend on the clock, not on the seed
 _NOT_COMPARED = ("time/", "system/")

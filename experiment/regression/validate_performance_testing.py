@@ -7,8 +7,9 @@ import statistics
 from experiment.regression.check_error_logs import failure_of, rows_of
 from experiment.regression.matrix import Job, Outcome, Verdict
 from experiment.regression.rows import PerformanceRow
-from experiment.run_folder.run_directory import EVALUATIONS, RESULT
+from experiment.run_folder.run_directory import RESULT
 from interface.result import Status
+from interface.run_files import EVALUATIONS
 from util.nearest_name import did_you_mean
 from util.rounding import at_least
 

@@ -24,14 +24,14 @@ from experiment.run.metric_logging import TrackerOutput
 from experiment.run.progress import RunProgress
 from experiment.run_folder.checkpoint import save_checkpoint
 from experiment.run_folder.metric_history import MetricHistory
-from experiment.run_folder.run_directory import BEST, EVALUATIONS, FILMS
+from experiment.run_folder.run_directory import BEST
 from experiment.tracking import Tracker
 from interface.abilities import Acts
 from interface.learner import Evaluator, Learner, counter_of, progress_of, unit_of
 from interface.metrics import EVAL_RETURN, EVAL_SUCCESS_RATE
 from interface.objective import Budget, Criterion, criteria
 from interface.result import Status
-from interface.run_files import LAST
+from interface.run_files import EVALUATIONS, FILMS, LAST
 from interface.run_monitor import RunMonitor
 
 log = logging.getLogger(__name__)

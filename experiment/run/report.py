@@ -48,6 +48,14 @@ def log_start(cfg: DictConfig, context: RunContext, model: Learner) -> None:
         used = model.update_used if isinstance(model, ChoosesUpdate) else "sb3"
         overlap = "beside" if cfg.overlap else "between"
         log.info("updates: %s, %d threads, %s environment steps", used, cfg.n_threads, overlap)
+
+
+def say_directory(context: RunContext) -> None:
+    """
+    Say where the run is: who started it finds it again, however early it is killed.
+
+    :param context: how the run was started
+    """
     log.info("%s%s", SAID_DIRECTORY, shown(context.run_dir))
 
 

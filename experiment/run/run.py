@@ -31,7 +31,7 @@ from experiment.run.epochs import EpochCallback, EpochEnd, StopTrainingError, be
 from experiment.run.interrupts import Interrupts, caught_interrupts
 from experiment.run.metric_logging import TrackerOutput, make_logger
 from experiment.run.progress import RunProgress
-from experiment.run.report import log_start, log_summary, write_result
+from experiment.run.report import log_start, log_summary, say_directory, write_result
 from experiment.run.score import WORST_SCORE, scores
 from experiment.run.tracked import tracked
 from experiment.run_folder.checkpoint import (
@@ -107,6 +107,7 @@ def _train_tracked(
     monitor.check_ours()
     if cfg.restore is None:
         write_config(cfg, context)  # no store may know of a run that nobody could find
+    say_directory(context)
     with tracked(tracker, monitor, cfg, context, parts.model) as end:
         if cfg.restore is not None:
             write_config(cfg, context)

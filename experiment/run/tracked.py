@@ -19,14 +19,7 @@ from experiment.run.provenance import (
 )
 from experiment.run.report import task_of
 from experiment.run.source_snapshot import keep_source
-from experiment.run_folder.run_directory import (
-    BEST,
-    EVALUATIONS,
-    LOG,
-    RESULT,
-    SOURCES,
-    load_config,
-)
+from experiment.run_folder.run_directory import BEST, LOG, RESULT, SOURCES, load_config
 from experiment.run_folder.shown import command
 from experiment.run_folder.story import PROVENANCE, Start, add_start
 from experiment.tracking import Tracker
@@ -35,7 +28,7 @@ from interface.config import has_env
 from interface.learner import Learner, progress_of
 from interface.result import Status
 from interface.run_context import RunContext
-from interface.run_files import CONFIG
+from interface.run_files import CONFIG, EVALUATIONS
 from interface.run_monitor import RunLostError, RunMonitor
 
 _TRACEBACK = "traceback.txt"

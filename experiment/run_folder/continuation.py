@@ -5,10 +5,10 @@ from pathlib import Path
 
 from experiment.run_folder.checkpoint import read_meta, save_checkpoint
 from experiment.run_folder.metric_history import MetricHistory, read_csv
-from experiment.run_folder.run_directory import BEST, EVALUATIONS, RESULT
+from experiment.run_folder.run_directory import BEST, RESULT
 from interface.errors import UserError
 from interface.learner import Learner, progress_of
-from interface.run_files import LAST
+from interface.run_files import EVALUATIONS, LAST
 
 log = logging.getLogger(__name__)
 

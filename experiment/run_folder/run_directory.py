@@ -23,9 +23,7 @@ from experiment.run_folder.trust import warn_of_foreign_code
 from interface.errors import UserError
 from interface.resolvers import REPOSITORY, quoted, register_resolvers
 from interface.run_context import RunContext
-from interface.run_files import CONFIG, LAST, META, RUN_ID
-from interface.run_files import EVALUATIONS as EVALUATIONS
-from interface.run_files import FILMS as FILMS
+from interface.run_files import CONFIG, LAST, RUN_ID
 from util.atomic_write import atomic_write_text
 from util.nearest_name import nearest_name
 

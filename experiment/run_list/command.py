@@ -106,7 +106,7 @@ def _delete(cfg: DictConfig, runs: list[ListedRun], algorithm: str | None) -> No
 
     stores = Stores(runs)
     _say(*table(runs))
-    if not cfg.yes and not _confirmed(runs):
+    if cfg.ask and not _confirmed(runs):
         raise UserError("nothing is deleted")
     for number, run in enumerate(runs):
         try:
@@ -122,7 +122,7 @@ def _counted(runs: list[ListedRun]) -> str:
 
 def _confirmed(runs: list[ListedRun]) -> bool:
     if not sys.stdin.isatty():
-        raise UserError("nothing is deleted: nobody can be asked here, so add yes=true")
+        raise UserError("nothing is deleted: nobody can be asked here, so add ask=false")
     try:
         answer = input(f"delete {_counted(runs)} for good? [y/N] ")
     except (EOFError, KeyboardInterrupt):

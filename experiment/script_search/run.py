@@ -16,7 +16,6 @@ from experiment.run.interrupts import Interrupts, caught_interrupts
 from experiment.run.score import WORST_SCORE, scores
 from experiment.run_folder.metric_history import EpochMetrics, MetricHistory
 from experiment.run_folder.owner import owned
-from experiment.run_folder.run_directory import EVALUATIONS
 from experiment.script_search.command import command_of, configuration_of
 from experiment.script_search.evaluations import Evaluations
 from experiment.script_search.process import ERRORS, last_error, script_process
@@ -25,6 +24,7 @@ from interface.errors import ProgramError, UserError
 from interface.instantiation import instantiate
 from interface.result import RunResult, Status
 from interface.run_context import RunContext
+from interface.run_files import EVALUATIONS
 from interface.run_monitor import RunLostError, RunMonitor
 from util.atomic_write import atomic_write_text
 

@@ -18,11 +18,11 @@ from experiment.final_test.final_test import run_test
 from experiment.run import epochs
 from experiment.run_folder.checkpoint import read_meta
 from experiment.run_folder.metric_history import read_csv
-from experiment.run_folder.run_directory import BEST, EVALUATIONS, FILMS, RESULT
+from experiment.run_folder.run_directory import BEST, RESULT
 from interface.errors import UserError
 from interface.learner import Evaluator
 from interface.result import Status
-from interface.run_files import CONFIG, LAST
+from interface.run_files import CONFIG, EVALUATIONS, FILMS, LAST
 from interface.signatures import takes
 from tests.faults.forks import ForkedCommand
 from tests.faults.twins import compare, facts

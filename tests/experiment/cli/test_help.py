@@ -9,10 +9,12 @@ from experiment.cli.config_groups import CONF
 from experiment.cli.help import help_text
 from tests.running import command
 
-COMMANDS = ("main", "evaluate", "plot", "launch", "comet_mirror")
+COMMANDS = ("main", "evaluate", "plot", "launch", "comet_mirror", "runs", "look", "search")
 GROUPS = {
     "main": "algorithm env policy network/encoder evaluator tracking render preset search_space",
     "evaluate": "env algorithm render",
+    "runs": "env algorithm",
+    "look": "env tracking",
 }
 
 

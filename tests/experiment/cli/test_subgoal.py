@@ -115,4 +115,4 @@ def test_an_editable_install_brings_the_command(tmp_path: Path):
         text=True,
         check=False,
     )
-    assert f"data_dir: {clone}/data" in ran.stdout, ran.stderr
+    assert f"data_dir: {clone}/data" in " ".join(ran.stdout.split()), ran.stderr

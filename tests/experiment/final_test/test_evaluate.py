@@ -93,9 +93,9 @@ def test_intervals_of_returns_keep_to_what_rewards_can_add_up_to():
         return Episode(total, 20, None, None, None, (), (-1.0, 0.0))
 
     lines = report_lines([ended(each) for each in (-1, -1, -1, -1, -20)])
-    assert lines[1].split() == ["return", "-4.800", "[-15.353,", "0.000]"]
+    assert lines[1].split() == ["return", "-4.800", "[-15.350,", "0.000]"]
     lines = report_lines([ended(each) for each in (-20, -20, -20, -20, -1)])
-    assert lines[1].split() == ["return", "-16.200", "[-20.000,", "-5.647]"]
+    assert lines[1].split() == ["return", "-16.200", "[-20.000,", "-5.650]"]
 
 
 def test_each_goal_is_written(data_dir: Path):

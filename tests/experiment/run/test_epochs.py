@@ -9,14 +9,13 @@ from omegaconf import OmegaConf
 
 from experiment.run import epochs
 from experiment.run_folder.metric_history import EpochMetrics, MetricHistory, read_csv
-from experiment.run_folder.run_directory import EVALUATIONS
 from hydra_plugins.early_stop_tpe_sweeper._assembly import check_objectives, monitor_settings
 from hydra_plugins.early_stop_tpe_sweeper.config import Settings
 from interface.config import Direction
 from interface.errors import UserError
 from interface.objective import Criterion
 from interface.result import Status
-from interface.run_files import CONFIG, LAST
+from interface.run_files import CONFIG, EVALUATIONS, LAST
 from tests.running import TINY, TINY_HER, forked_command, train
 
 PPO = [*TINY, "env=CartPole-v1", "algorithm=ppo", "algorithm.batch_size=25", "algorithm.n_epochs=1"]

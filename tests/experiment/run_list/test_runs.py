@@ -167,7 +167,7 @@ def test_a_damaged_folder_is_left_out_and_told(trained: Path, tmp_path: Path, ca
 
 def test_deleted_are_folder_artifacts_and_rows(place: Path, capsys):
     before = rows_of(place)
-    runs(place, "run=continued", "delete=true", "yes=true")
+    runs(place, "run=continued", "delete=true", "ask=false")
     assert "1 run deleted" in capsys.readouterr().out
     assert folders(place) == {"other"}
     kept = listed_run(place / "data/PointReach-v0/her/other")
@@ -195,7 +195,7 @@ def test_the_question(place: Path, monkeypatch, capsys):
 def test_a_run_that_is_running_stays(place: Path):
     with running(place / "data/PointReach-v0/her/other"):
         with pytest.raises(UserError, match=r"other is running: on .* with pid"):
-            runs(place, "run=[continued,other]", "delete=true", "yes=true")
+            runs(place, "run=[continued,other]", "delete=true", "ask=false")
         (place / "data/PointReach-v0/her/other/result.json").unlink()
         assert listed_run(place / "data/PointReach-v0/her/other").status == "running"
     assert listed_run(place / "data/PointReach-v0/her/other").status == "killed"
@@ -231,7 +231,7 @@ def test_a_store_that_is_away_keeps_all(place: Path, uri: str):
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace(f"sqlite:///{place}/mlflow.db", uri), encoding="utf-8")
     with pytest.raises(UserError, match=r"nothing is deleted, for .*other is tracked: "):
-        runs(place, "status=finished", "delete=true", "yes=true")
+        runs(place, "status=finished", "delete=true", "ask=false")
     assert folders(place) == {"continued", "other"}
     assert rows_of(place)["runs"] == 2
 
@@ -241,14 +241,14 @@ def test_what_stops_a_deletion_is_told_and_it_goes_on(place: Path, monkeypatch, 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rmdir", fail_for("other"))
         with pytest.raises(UserError, match=r"0 of 1 run deleted; .* may be deleted in part"):
-            runs(place, "run=other", "delete=true", "yes=true")
+            runs(place, "run=other", "delete=true", "ask=false")
     (place / "data/PointReach-v0/her/other").mkdir(exist_ok=True)
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", fail_for("evaluations.csv"))
         with pytest.raises(UserError, match=r"still listed; delete it again: .*busy"):
-            runs(place, "run=continued", "delete=true", "yes=true")
+            runs(place, "run=continued", "delete=true", "ask=false")
     assert folders(place) == {"continued"}
-    runs(place, "run=continued", "delete=true", "yes=true")
+    runs(place, "run=continued", "delete=true", "ask=false")
     assert "does not have the run" in capsys.readouterr().out
     assert folders(place) == set()
 
@@ -266,7 +266,7 @@ def fail_for(name: str):
 
 def test_a_copy_goes_without_the_run_in_the_store(place: Path, capsys):
     shutil.copytree(place / "data/PointReach-v0/her/other", place / "data/PointReach-v0/her/copied")
-    runs(place, "run=copied", "delete=true", "yes=true")
+    runs(place, "run=copied", "delete=true", "ask=false")
     assert "is the same run" in capsys.readouterr().out
     assert folders(place) == {"continued", "other"}
     assert rows_of(place)["runs"] == 2
