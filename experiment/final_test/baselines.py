@@ -53,7 +53,7 @@ def play_baselines(cfg: DictConfig, n_episodes: int) -> Mapping[str, list[Episod
     :param n_episodes: at least 1
     :return: episodes by what was done in them; nothing is done only where actions are numbers
     """
-    env = make_evaluation_env(cfg, final_test_seeds(n_episodes))
+    env = make_evaluation_env(cfg, final_test_seeds(n_episodes), load=lambda venv: venv)
     actions = env.venv.action_space
     agents: dict[str, Acts] = {"at random": AtRandom(actions)}
     if isinstance(actions, spaces.Box):

@@ -89,7 +89,10 @@ def test_a_run_opens_at_its_curves(by_id: bool, place: Path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"run": "data/nowhere"}, "there is no run .*; give a run's folder, its MLflow run id, or"),
+        (
+            {"run": "data/nowhere"},
+            "there is no run .*; give a run's folder or its name, its MLflow run id, or",
+        ),
         ({"run": 32 * "7"}, "no run in .* has the MLflow run id 777"),
         ({"run": "{place}/data/lost"}, "lacks .*; python -m experiment.tracking .*lost sends it"),
         ({"run": "{place}/data/untracked"}, "was not tracked; .* draws its curves"),

@@ -230,5 +230,7 @@ def test_restore_keeps_the_runs_config(finished: Path):
 
 def test_the_config_of_a_run_is_resolved(finished: Path):
     text = (finished / "config.yaml").read_text(encoding="utf-8")
-    assert "${" not in text
+    assert "${" not in text.replace(
+        "${repository:}", ""
+    )  # a clone that it is moved to is another one
     assert load_config(finished).seed == 1

@@ -163,7 +163,7 @@ def test_what_an_earlier_version_trained_is_not_gone_on_with(tmp_path: Path):
     with zipfile.ZipFile(tmp_path / "last.zip", "w") as archive:
         archive.writestr("subgoal.json", json.dumps(META_OF_BEFORE))
         archive.writestr("data", "of classes that are gone")
-    sentence = r"is of another version of Subgoal \(schema 1, here 3\), which alone can go on"
+    sentence = r"is of another version of Subgoal \(schema 1, here 4\), which alone can go on"
     with pytest.raises(UserError, match=r"last\.zip " + sentence):
         train(tmp_path, *TINY_HER, "n_epochs=3", f"restore={tmp_path}")
     config = tmp_path / "config.yaml"
