@@ -1,12 +1,17 @@
 """The matrix in MLflow: a run for each row and commit, and what an earlier commit came to."""
 
 import statistics
+import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from experiment.regression.matrix import State
 from experiment.regression.reports import remarks
 from experiment.regression.runner import Progress
-from experiment.tracking.store import connect, experiment_id, make_run
+from experiment.tracking.store import RUNNING, connect, experiment_id, make_run
+
+if TYPE_CHECKING:
+    from mlflow.entities import Metric, Run
 
 _ROW, _CODE, _STATE = "regression.row", "regression.code", "regression.state"
 _ENDED = {State.PASSED: "FINISHED", State.FAILED: "FAILED"}
@@ -51,23 +56,36 @@ class History:
 
         :param progress: of all rows
         """
-        known = self._recorded()
+        runs = self._runs()
         for one in progress:
-            if not one.is_decided or one.row.name in known:
+            run = runs.get(one.row.name)
+            if not one.is_decided or (run is not None and run.info.status != RUNNING):
                 continue
-            tags = {_ROW: one.row.name, _CODE: self._code, _STATE: one.state.value}
-            if remarks(one):
-                tags["regression.remarks"] = "; ".join(remarks(one))[:4000]
-            run_id = make_run(self._client, self._experiment, one.row.name, tags)
-            verdicts = list(one.verdicts.values())
-            for name in sorted({name for verdict in verdicts for name in verdict.metrics}):
-                values = [v.metrics[name] for v in verdicts if name in v.metrics]
-                self._client.log_metric(run_id, name, statistics.fmean(values))
-            passed = sum(verdict.passed for verdict in verdicts)
-            self._client.log_metric(run_id, "passed_share", passed / len(verdicts))
+            run_id = self._made(one) if run is None else run.info.run_id
+            if run is None or not run.data.metrics:
+                self._client.log_batch(run_id, _metrics_of(one))  # all or, after a kill, none
             self._client.set_terminated(run_id, _ENDED[one.state])
 
-    def _recorded(self) -> set[str]:
+    def _made(self, one: Progress) -> str:
+        tags = {_ROW: one.row.name, _CODE: self._code, _STATE: one.state.value}
+        if remarks(one):
+            tags["regression.remarks"] = "; ".join(remarks(one))[:4000]
+        return make_run(self._client, self._experiment, one.row.name, tags)
+
+    def _runs(self) -> "dict[str, Run]":
+        """Find the rows that were recorded with this code, and those that a kill left half."""
         query = f"tags.`{_CODE}` = '{self._code}'"
         page = self._client.search_runs([self._experiment], query, max_results=5000)
-        return {run.data.tags[_ROW] for run in page}
+        return {run.data.tags[_ROW]: run for run in page}
+
+
+def _metrics_of(one: Progress) -> "list[Metric]":
+    from mlflow.entities import Metric
+
+    verdicts = list(one.verdicts.values())
+    means = {}
+    for name in sorted({name for verdict in verdicts for name in verdict.metrics}):
+        means[name] = statistics.fmean(v.metrics[name] for v in verdicts if name in v.metrics)
+    means["passed_share"] = sum(verdict.passed for verdict in verdicts) / len(verdicts)
+    now = int(1000 * time.time())
+    return [Metric(name, value, now, 0) for name, value in means.items()]

@@ -141,7 +141,8 @@ def show_plan(
     )
     n_workers = workers_of(launcher, settings.n_jobs)
     log.info("measuring an epoch on %d workers", n_workers)
-    fixed = [*space.fixed, *known(base, f"n_parallel_runs={n_workers}", "tracking=none")]
+    place = f"data_dir={quoted(str(folder))}"  # a plan leaves nothing in the user's
+    fixed = [*space.fixed, *known(base, f"n_parallel_runs={n_workers}", "tracking=none", place)]
     tested_longer = known(base, f"n_test_rollouts={settings.n_verification_rollouts}")
     try:
         probe(launcher, folder / "start", fixed, n_workers, 1)  # starts the workers
