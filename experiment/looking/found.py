@@ -85,7 +85,7 @@ def _find_run(cfg: DictConfig) -> Found:
             raise UserError(f"{folder} was not tracked; plot.py 'runs=[{folder}]' draws its curves")
         path = folder / RUN_ID
         run_id = path.read_text(encoding="utf-8").strip() if path.exists() else ""
-        missing = f"{uri} lacks {folder}; python -m experiment.tracking {folder} sends it"
+        missing = f"{uri} lacks {folder}; python experiment/runs.py run={folder} send=true sends it"
     client = connect_existing(uri)
     run = run_in(client, run_id) if run_id else None
     if run is None:
