@@ -141,8 +141,7 @@ def show_plan(
     )
     n_workers = workers_of(launcher, settings.n_jobs)
     log.info("measuring an epoch on %d workers", n_workers)
-    place = f"data_dir={quoted(str(folder))}"  # a plan leaves nothing in the user's
-    fixed = [*space.fixed, *known(base, f"n_parallel_runs={n_workers}", "tracking=none", place)]
+    fixed = [*space.fixed, *_apart(base, folder), *known(base, f"n_parallel_runs={n_workers}")]
     tested_longer = known(base, f"n_test_rollouts={settings.n_verification_rollouts}")
     try:
         probe(launcher, folder / "start", fixed, n_workers, 1)  # starts the workers
@@ -163,6 +162,11 @@ def show_plan(
     )
     for line in cost.lines():
         log.info("%s", line)
+
+
+def _apart(config: DictConfig, folder: Path) -> list[str]:
+    """Let the runs of a plan leave nothing in the user's data and stores."""
+    return known(config, "tracking=none", f"data_dir={quoted(str(folder))}")
 
 
 def known(config: DictConfig, *overrides: str) -> list[str]:

@@ -94,7 +94,10 @@ def test_a_run_opens_at_its_curves(by_id: bool, place: Path):
             "there is no run .*; give a run's folder or its name, its MLflow run id, or",
         ),
         ({"run": 32 * "7"}, "no run in .* has the MLflow run id 777"),
-        ({"run": "{place}/data/lost"}, "lacks .*; python experiment/runs.py run=.*lost send=true sends it"),
+        (
+            {"run": "{place}/data/lost"},
+            "lacks .*; python experiment/runs.py run=.*lost send=true sends it",
+        ),
         ({"run": "{place}/data/untracked"}, "was not tracked; .* draws its curves"),
         ({"uri": "sqlite:////no/mlflow.db"}, "there is no MLflow database /no/mlflow.db"),
         ({"uri": "sqlite:///{place}/new.db"}, "there is no run in .*; python experiment/train.py"),
