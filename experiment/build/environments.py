@@ -72,7 +72,9 @@ def make_env(
     try:
         env = gym.make(env_cfg.id, disable_env_checker=True, **kwargs)
     except gym.error.NameNotFound as error:
-        near = nearest_name(env_cfg.id, environment_ids())
+        missing, near = missing_simulators(), nearest_name(env_cfg.id, environment_ids())
+        if missing:
+            raise UserError(f"cannot make env {env_cfg.id}: {missing}") from error
         question = f"; did you mean {near}?" if near else ""
         raise UserError(f"unknown env.id {env_cfg.id!r}{question}") from error
     except Exception as error:
@@ -87,7 +89,7 @@ def make_env(
 def _reason(error: Exception) -> str:
     if isinstance(error, TypeError) and "'render_mode'" in str(error):
         return "it cannot be shown, its constructor takes no render_mode"
-    if isinstance(error, gym.error.NameNotFound) or "mujoco" in str(error).lower():
+    if "mujoco" in str(error).lower():
         missing = missing_simulators()
         if missing:
             return missing

@@ -110,7 +110,9 @@ def commands_of(cfg: DictConfig) -> list[list[str]]:
     common = plain["arguments"] or {}
     sweep = plain["sweep"]
     from_file = isinstance(sweep, str)
-    values = read_sweep_file(sweep, plain["base_argument"]) if from_file else map(paired, sweep)
+    values = (
+        read_sweep_file(sweep, plain["base_argument"]) if from_file else map(paired, sweep or [])
+    )
     axes: list[list[Arguments]] = [plain["sets"], *values]
     has_seeds = any("seed" in choice for axis in axes for choice in axis)
     if plain["n_seeds"] > 0 and not has_seeds:

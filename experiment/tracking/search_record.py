@@ -42,9 +42,11 @@ class SweepRecord(Callback):
         parent = run_id_of(sweep_dir)
         if parent is None:
             return
+        from experiment.tracking.dead_runs import close_dead_runs
         from experiment.tracking.store import connect
 
         client = connect(config.tracking.uri)
+        close_dead_runs(client)  # a search that goes on and has nothing left to do starts no trial
         for name in _KEPT:
             if (sweep_dir / name).exists():
                 client.log_artifact(parent, str(sweep_dir / name))

@@ -158,7 +158,7 @@ def test_wrong_input_is_one_sentence(tmp_path: Path, overrides: list[str], sente
 def test_what_is_not_there_is_named(tmp_path: Path):
     write_run(tmp_path / "data/A-v0/her/0", [0.0, 1.0], 0)
     for overrides, sentence in (
-        (["metrics=[eval/nothing]"], "1 of 1 runs have no eval/nothing"),
+        (["metrics=[eval/nothing]"], "unknown metric 'eval/nothing'; known: eval/success_rate"),
         (["envs=[A-v1]"], "did you mean A-v0?"),
         (["where=[seed:7]"], "none of 1 runs is asked for"),
         (["x=minutes"], "have no eval/success_rate with a time"),

@@ -7,9 +7,10 @@ from mlflow import MlflowClient
 from omegaconf import OmegaConf
 
 from experiment.tracking.dead_runs import close_dead_runs
+from experiment.tracking.journal import Journal
 from experiment.tracking.search_record import SweepRecord, run_id_of
 from experiment.tracking.store import PROCESS, SWEEPER, connect
-from tests.experiment.tracking.test_stores import dead_process
+from tests.experiment.tracking.test_stores import dead_process, wait_until_sent
 from tests.experiment.tracking.test_tracking import make_tracker
 from util.process_identity import identity
 
@@ -53,3 +54,28 @@ def test_what_a_trial_sends_late_does_not_open_a_search_again(
     monkeypatch.setenv(SWEEPER, dead_process())
     start_trial(tmp_path / "search", 1)
     assert client.get_run(parent).info.status == "FINISHED"
+
+
+@pytest.mark.faults(1)
+def test_a_search_that_is_started_again_sends_what_its_trials_have_left(
+    tmp_path: Path, store: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    uri, search = f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "search"
+    folder = search / "0"
+    folder.mkdir(parents=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("experiment.tracking.tracker.identity", dead_process)
+        patch.setattr("experiment.tracking.tracker.close_dead_runs", lambda client: 0)
+        tracker = make_tracker(tmp_path)
+        tracker.start(folder, "trial 0", {}, {"env": "A-v0"}, 0, sweep_dir=search)
+        wait_until_sent(tracker)
+        tracker.abandon()  # as if the store had been too slow for the end of the run
+        journal = Journal(folder)
+        journal.append("metrics", step=7, time=1, values={"x": 3.0})
+        journal.append("end", status="FINISHED", time=2)
+        journal.close()
+    config = {"hydra": {"sweep": {"dir": str(search)}}, "tracking": {"uri": uri}}
+    SweepRecord().on_multirun_end(OmegaConf.create(config))
+    run = MlflowClient(uri).get_run(str(run_id_of(folder)))
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["x"] == 3.0
