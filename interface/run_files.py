@@ -1,4 +1,6 @@
-"""Names of files in a run's folder that more than one layer knows."""
+"""Files in the folders of runs and searches that more than one layer knows."""
+
+from pathlib import Path
 
 CONFIG = "config.yaml"
 """The resolved config."""
@@ -17,3 +19,20 @@ RUN_ID = "mlflow_run_id"
 
 META = "subgoal.json"
 """The member of a checkpoint that says what it is."""
+
+SEARCH_PAGE = "report.html"
+"""The page of a search, while it runs and after."""
+
+SEARCH_RESULTS = "optimization_results.yaml"
+"""What a search has found."""
+
+
+def run_id_of(folder: Path) -> str | None:
+    """
+    Read the tracker's id of a run.
+
+    :param folder: of a run or a search
+    :return: None if it was not tracked
+    """
+    path = folder / RUN_ID
+    return path.read_text(encoding="utf-8").strip() if path.exists() else None

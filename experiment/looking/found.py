@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiment.looking.search_server import PAGE, pages_in
+from experiment.looking.search_server import pages_in
 from experiment.run_folder.run_directory import find_run, load_config
 from experiment.tracking.pages import curves_of, table_of
 from experiment.tracking.store import connect_existing, run_in
 from interface.errors import UserError, unknown_name
-from interface.run_files import RUN_ID
+from interface.run_files import SEARCH_PAGE, run_id_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -83,8 +83,7 @@ def _find_run(cfg: DictConfig) -> Found:
         uri = cfg.uri or OmegaConf.select(load_config(folder), "tracking.uri")
         if uri is None:
             raise UserError(f"{folder} was not tracked; plot.py 'runs=[{folder}]' draws its curves")
-        path = folder / RUN_ID
-        run_id = path.read_text(encoding="utf-8").strip() if path.exists() else ""
+        run_id = run_id_of(folder) or ""
         missing = f"{uri} lacks {folder}; python experiment/runs.py run={folder} send=true sends it"
     client = connect_existing(uri)
     run = run_in(client, run_id) if run_id else None
@@ -139,9 +138,9 @@ def find_search(reference: str, data_dir: Path) -> Path:
                 f"makes one"
             )
         return pages[0]
-    page = Path(reference).resolve() / PAGE
+    page = Path(reference).resolve() / SEARCH_PAGE
     if not page.is_file():
-        raise UserError(f"there is no search in {reference}: it has no {PAGE}")
+        raise UserError(f"there is no search in {reference}: it has no {SEARCH_PAGE}")
     if not page.is_relative_to(data_dir):
         raise UserError(f"{page} is not below data_dir={data_dir}; open it as a file")
     return page

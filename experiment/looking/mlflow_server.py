@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from typing import IO
 from interface.errors import UserError
 from interface.resolvers import REPOSITORY
 from util.parent import ends_with_its_parent
+from util.process_group import end_group
 
 _ANSWER_SECONDS = 5.0
 _END_SECONDS = 10.0
@@ -119,13 +119,4 @@ def mlflow_server(uri: str, host: str, port: int) -> Iterator[MlflowServer]:
         try:
             yield MlflowServer(process, output)
         finally:
-            _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all of its group."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_END_SECONDS)
+            end_group(process, _END_SECONDS)

@@ -12,10 +12,11 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from experiment.looking.mlflow_server import answer_of
+from interface.run_files import SEARCH_PAGE
 
-PAGE = "report.html"
 _SHOWN = (".html", ".mp4", ".gif")
 _WHO = "/data_dir"
+_DEPTHS = ("*/*/*", "searches/*")  # <env>/<algorithm>/<study>, and those over a script
 
 
 def pages_in(data_dir: Path) -> list[Path]:
@@ -24,7 +25,7 @@ def pages_in(data_dir: Path) -> list[Path]:
 
     :param data_dir: where searches live
     """
-    pages = data_dir.glob(f"*/*/*/{PAGE}")
+    pages = [page for depth in _DEPTHS for page in data_dir.glob(f"{depth}/{SEARCH_PAGE}")]
     return sorted(pages, key=lambda path: path.stat().st_mtime, reverse=True)
 
 

@@ -16,6 +16,7 @@ from interface.result import INTERRUPTED_EXIT
 from interface.run_files import LAST
 from util.atomic_write import atomic_write_text
 from util.parent import ends_with_its_parent
+from util.process_group import signal_group
 from util.slots import Slot
 
 _GRACE_SECONDS = 30.0
@@ -62,11 +63,11 @@ class RunningJob:
 
     def end(self) -> None:
         """End the job: it may save, then it must go."""
-        _signal_group(self._process, signal.SIGTERM)
+        signal_group(self._process, signal.SIGTERM)
         try:
             self._process.wait(_GRACE_SECONDS)
         except subprocess.TimeoutExpired:
-            _signal_group(self._process, signal.SIGKILL)
+            signal_group(self._process, signal.SIGKILL)
             self._process.wait()
 
     @property
@@ -115,10 +116,3 @@ def _what_is_left(job: Job) -> tuple[tuple[str, ...], ...]:
         return (("python", "experiment/train.py", f"restore={job.folder}", *n_epochs),)
     shutil.rmtree(job.folder, ignore_errors=True)
     return job.commands
-
-
-def _signal_group(process: "subprocess.Popen[bytes]", number: int) -> None:
-    try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
-        return

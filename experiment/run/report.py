@@ -148,9 +148,10 @@ def log_summary(
     if result.status in (Status.INTERRUPTED, Status.FINISHED):
         more = [] if result.status is Status.INTERRUPTED else [f"n_epochs={2 * cfg.n_epochs}"]
         log.info("go on:   %s", command("train", f"restore={shown(run_dir)}", *more))
-    if tracker.page is not None:
+    page = tracker.page
+    if page is not None:
         served = "" if cfg.tracking.uri.startswith("http") else f"   served by: {command('look')}"
-        log.info("look at: %s%s", tracker.page, served)
+        log.info("look at: %s%s", page, served)
 
 
 def _best(cfg: DictConfig, history: MetricHistory, unit: Unit) -> str:

@@ -21,7 +21,7 @@ from experiment.run_list.listed_run import (
 )
 from experiment.run_list.run_story import story_of
 from interface.errors import UserError, unknown_name
-from interface.run_files import RUN_ID
+from interface.run_files import run_id_of
 
 _ACTIONS = ("delete", "send", "close_dead")
 _CHOICES = {"status": STATUSES, "started_by": STARTERS}
@@ -135,8 +135,7 @@ def _send(runs: list[ListedRun]) -> None:
 
     for run in runs:
         n_records = send_rest(run.folder)
-        run_id = (run.folder / RUN_ID).read_text(encoding="utf-8").strip()
-        _say(f"the store has all {n_records} records of the run {run_id}")
+        _say(f"the store has all {n_records} records of the run {run_id_of(run.folder)}")
 
 
 def _close_dead(uri: str) -> None:

@@ -17,7 +17,7 @@ from experiment.run_list.listed_run import ListedRun
 from experiment.tracking.delivery import first_line
 from experiment.tracking.store import connect_existing
 from interface.errors import UserError
-from interface.run_files import CONFIG, RUN_ID
+from interface.run_files import CONFIG, RUN_ID, run_id_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -55,7 +55,7 @@ class Stores:
         uri = _uri_of(run.folder)
         if uri is None:
             return
-        client, run_id = self._clients[uri], str(_id_in(run.folder))
+        client, run_id = self._clients[uri], str(run_id_of(run.folder))
         found = _found(client, run_id)
         if found is None:
             yield f"{uri} does not have the run {run_id}"
@@ -63,7 +63,7 @@ class Stores:
                 shutil.rmtree(run.artifacts)
             return
         place = Path(found.data.tags.get("run_dir", run.folder))
-        if place.resolve() != run.folder.resolve() and _id_in(place) == run_id:
+        if place.resolve() != run.folder.resolve() and run_id_of(place) == run_id:
             yield f"{uri} keeps the run {run_id}, for {shown(place)} is the same run"
             return
         if found.info.lifecycle_stage != "deleted":
@@ -79,12 +79,7 @@ class Stores:
 def _uri_of(folder: Path) -> str | None:
     """Name the store of a run; None if it was not tracked."""
     uri = load_config(folder).tracking.get("uri")
-    return str(uri) if uri is not None and _id_in(folder) is not None else None
-
-
-def _id_in(folder: Path) -> str | None:
-    path = folder / RUN_ID
-    return path.read_text(encoding="utf-8").strip() if path.exists() else None
+    return str(uri) if uri is not None and run_id_of(folder) is not None else None
 
 
 def _found(client: "MlflowClient", run_id: str) -> "Run | None":

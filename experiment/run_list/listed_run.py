@@ -16,7 +16,7 @@ from experiment.run_folder.story import Start, starts_of
 from interface.errors import UserError
 from interface.resolvers import REPOSITORY
 from interface.result import Status
-from interface.run_files import CONFIG, RUN_ID
+from interface.run_files import CONFIG, run_id_of
 from util.process_identity import is_dead
 
 RUNNING, KILLED = "running", "killed"
@@ -117,10 +117,10 @@ def _status_without_result(folder: Path) -> str:
 
 
 def _artifacts(folder: Path, tracking: dict[str, Any]) -> Path | None:
-    path = folder / RUN_ID
-    if not path.exists() or "artifact_location" not in tracking:
+    run_id = run_id_of(folder)
+    if run_id is None or "artifact_location" not in tracking:
         return None
-    place = Path(tracking["artifact_location"]) / path.read_text(encoding="utf-8").strip()
+    place = Path(tracking["artifact_location"]) / run_id
     return place if place.is_dir() else None
 
 

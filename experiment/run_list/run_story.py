@@ -9,7 +9,7 @@ from experiment.run_folder.shown import command, shown
 from experiment.run_folder.story import Start
 from experiment.run_list.listed_run import ListedRun, said_size, said_time
 from interface.resolvers import REPOSITORY
-from interface.run_files import LAST, RUN_ID
+from interface.run_files import LAST, run_id_of
 
 _COMMIT, _CHANGES = "git.commit", "git.changes"
 _VERSION = "version."
@@ -44,10 +44,10 @@ def _end(run: ListedRun) -> str:
 
 
 def _stored(run: ListedRun) -> Iterator[str]:
-    path = run.folder / RUN_ID
-    if path.exists():
+    run_id = run_id_of(run.folder)
+    if run_id is not None:
         where = f", artifacts in {shown(run.artifacts)}" if run.artifacts else ""
-        yield f"in MLflow {path.read_text(encoding='utf-8').strip()}{where}"
+        yield f"in MLflow {run_id}{where}"
 
 
 def _start(number: int, start: Start) -> Iterator[str]:

@@ -1,13 +1,12 @@
 """The process of a script: it has a group of its own, of which nothing is left behind."""
 
-import os
-import signal
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from util.parent import ends_with_its_parent
+from util.process_group import end_group
 
 OUTPUT, ERRORS = "output.log", "error.log"
 
@@ -37,17 +36,7 @@ def script_process(
     try:
         yield process
     finally:
-        if process.poll() is None:
-            _signal(process, signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(grace_seconds)
-        _signal(process, signal.SIGKILL)  # also what a script that ended has left behind
-        process.wait()
-
-
-def _signal(process: subprocess.Popen[bytes], number: int) -> None:
-    with suppress(ProcessLookupError):  # nothing is left
-        os.killpg(process.pid, number)
+        end_group(process, grace_seconds)
 
 
 def last_error(log_dir: Path) -> str:

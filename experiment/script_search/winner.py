@@ -4,16 +4,14 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from experiment.script_search.run import COMMAND
+from experiment.tracking.search_record import results_of
 from util.atomic_write import atomic_write_text
 
 log = logging.getLogger(__name__)
-
-_RESULTS = "optimization_results.yaml"
 
 
 class WinningCommand(Callback):
@@ -26,9 +24,7 @@ class WinningCommand(Callback):
         :param config: of the search
         """
         sweep_dir = Path(config.hydra.sweep.dir)
-        path = sweep_dir / _RESULTS
-        results = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
-        run_dir = results.get("run_dir")
+        run_dir = results_of(sweep_dir).get("run_dir")
         if run_dir is None or not (Path(run_dir) / COMMAND).exists():
             return
         command = (Path(run_dir) / COMMAND).read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from experiment.tracking.delivery import Delivery, Target, first_line
 from experiment.tracking.journal import Journal
 from experiment.tracking.store import PROCESS, RUNNING
-from interface.run_files import RUN_ID
+from interface.run_files import run_id_of
 from util.process_identity import identity, is_dead
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ def _running(client: "MlflowClient") -> Iterator["Run"]:
 
 def _close(client: "MlflowClient", run: "Run") -> None:
     folder = Path(run.data.tags.get("run_dir", ""))
-    id_path = folder / RUN_ID
-    if id_path.exists() and id_path.read_text(encoding="utf-8").strip() == run.info.run_id:
+    if run_id_of(folder) == run.info.run_id:
         journal = Journal(folder)
         starts = [record for record in journal.records() if record["kind"] == "start"]
         if starts and is_dead(starts[-1]["process"]):

@@ -21,7 +21,7 @@ from experiment.tracking.store import (
     run_in,
 )
 from interface.errors import UserError
-from interface.run_files import RUN_ID
+from interface.run_files import RUN_ID, run_id_of
 from util.atomic_write import atomic_path, atomic_write_text
 from util.file_systems import warn_of_network
 
@@ -112,13 +112,12 @@ class Delivery:
         self._experiment = ""
         self._run = ""
         self._n_failures = 0
-        self._id_path = folder / RUN_ID
         warn_of_network("tracking.uri", target.uri, "`mlflow server` and its address")
 
     @property
     def run_id(self) -> str | None:
         """MLflow's id of the run; None until the store has answered."""
-        return self._id_path.read_text(encoding="utf-8").strip() if self._id_path.exists() else None
+        return run_id_of(self._folder)
 
     @property
     def experiment(self) -> str | None:
@@ -142,7 +141,7 @@ class Delivery:
         self._experiment = experiment_id(client, target.experiment, target.artifact_location)
         self._run = self._found(client) or self._made(client)
         if self._run != self.run_id:
-            atomic_write_text(self._id_path, f"{self._run}\n")
+            atomic_write_text(self._folder / RUN_ID, f"{self._run}\n")
         if target.sweep_dir is not None:
             parent = parent_run(client, self._experiment, Path(target.sweep_dir), target.search)
             client.set_tag(self._run, PARENT, parent)

@@ -10,13 +10,12 @@ import yaml
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from interface.run_files import RUN_ID
+from interface.run_files import SEARCH_PAGE, SEARCH_RESULTS, run_id_of
 from util.process_identity import identity
 
 log = logging.getLogger(__name__)
 
-_RESULTS = "optimization_results.yaml"
-_KEPT = ("report.md", "report.html", "tuned.yaml", "tuned-NOT-verified.yaml", _RESULTS)
+_KEPT = ("report.md", SEARCH_PAGE, "tuned.yaml", "tuned-NOT-verified.yaml", SEARCH_RESULTS)
 
 
 class SweepRecord(Callback):
@@ -50,7 +49,7 @@ class SweepRecord(Callback):
         for name in _KEPT:
             if (sweep_dir / name).exists():
                 client.log_artifact(parent, str(sweep_dir / name))
-        results = _results(sweep_dir)
+        results = results_of(sweep_dir)
         value = results.get("best_value")
         if value is not None:
             if math.isfinite(value):  # a database would keep another number for infinity
@@ -63,18 +62,13 @@ class SweepRecord(Callback):
         client.set_terminated(parent)
 
 
-def run_id_of(folder: Path) -> str | None:
+def results_of(sweep_dir: Path) -> dict[str, Any]:
     """
-    Read the tracker's id of a run.
+    Read what a search has found.
 
-    :param folder: of a run or a search
-    :return: None if it was not tracked
+    :param sweep_dir: its folder
+    :return: empty if it has no best trial
     """
-    path = folder / RUN_ID
-    return path.read_text(encoding="utf-8").strip() if path.exists() else None
-
-
-def _results(sweep_dir: Path) -> dict[str, Any]:
-    path = sweep_dir / _RESULTS
+    path = sweep_dir / SEARCH_RESULTS
     content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
     return content if "best_trial" in content else {}

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from experiment.tracking.address import check_address
 from interface.errors import UserError
 from interface.passwords import refuse_password
-from interface.run_files import RUN_ID
+from interface.run_files import RUN_ID, run_id_of
 from util.atomic_write import atomic_write_text
 from util.process_identity import is_dead
 
@@ -269,15 +269,14 @@ def parent_run(
     :param tags: of the search
     :return: its id
     """
-    path = sweep_dir / RUN_ID
     with FileLock(sweep_dir / ".mlflow.lock"):
-        if path.exists():
-            known = run_in(client, path.read_text(encoding="utf-8").strip())
-            if known is not None:
-                _reopen(client, known, tags.get(PROCESS))
-                return str(known.info.run_id)
+        run_id = run_id_of(sweep_dir)
+        known = None if run_id is None else run_in(client, run_id)
+        if known is not None:
+            _reopen(client, known, tags.get(PROCESS))
+            return str(known.info.run_id)
         made = make_run(client, experiment, sweep_dir.name, {**tags, "study": sweep_dir.name})
-        atomic_write_text(path, f"{made}\n")
+        atomic_write_text(sweep_dir / RUN_ID, f"{made}\n")
         return made
 
 

@@ -16,9 +16,9 @@ from hydra_plugins.early_stop_tpe_sweeper._svg import Series, chart
 from hydra_plugins.early_stop_tpe_sweeper._sweep import Sweep
 from hydra_plugins.early_stop_tpe_sweeper.config import Settings
 from interface.metrics import SUCCESS_KEYS
+from interface.run_files import SEARCH_PAGE
 from util.atomic_write import atomic_write_text
 
-PAGE = "report.html"
 _MOST_OF_THE_TIME = 0.05  # that a sweeper may spend on its page: trials may be thousands
 _SILENCE_SECONDS = 120.0
 _BEST, _RUNNING, _OTHER = "#0072b2", "#d55e00", "#bbbbbb"
@@ -73,7 +73,7 @@ class LivePage:
         news = self._news(sweep, now)
         known = (self._ledger, self._settings, self._config, self._sweep_dir)
         text = page_of(summary_of(*known, news, ""), self._settings.page_seconds)
-        atomic_write_text(self._sweep_dir / PAGE, text)
+        atomic_write_text(self._sweep_dir / SEARCH_PAGE, text)
         took = time.monotonic() - now
         self._next = now + max(self._settings.page_seconds, took / _MOST_OF_THE_TIME)
 

@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
-from hydra_plugins.early_stop_tpe_sweeper._page import PAGE, page_of
+from hydra_plugins.early_stop_tpe_sweeper._page import page_of
 from hydra_plugins.early_stop_tpe_sweeper._records import run_of
 from hydra_plugins.early_stop_tpe_sweeper._rules import Candidate, Race, Verdict
 from hydra_plugins.early_stop_tpe_sweeper._search_space import SearchSpace
@@ -16,11 +16,12 @@ from hydra_plugins.early_stop_tpe_sweeper._summary import best_of, markdown, sum
 from hydra_plugins.early_stop_tpe_sweeper._sweep import End
 from hydra_plugins.early_stop_tpe_sweeper._tuned import TUNED, UNVERIFIED, header, tuned, use
 from hydra_plugins.early_stop_tpe_sweeper.config import Settings
+from interface.run_files import SEARCH_PAGE, SEARCH_RESULTS
 from util.atomic_write import atomic_write_text
 
 log = logging.getLogger(__name__)
 
-RESULTS, REPORT = "optimization_results.yaml", "report.md"
+REPORT = "report.md"
 
 
 def write_report(
@@ -49,8 +50,8 @@ def write_report(
     winner = best_of(ledger.candidates(), race)
     idle = f"Workers were idle {idle_share:.1%} of the time while trials remained."
     log.info("the sweep ended: %s; workers were idle %.1f %%", end.value, 100 * idle_share)
-    OmegaConf.save(OmegaConf.create(results(ledger, race, winner)), sweep_dir / RESULTS)
-    written = [RESULTS]
+    OmegaConf.save(OmegaConf.create(results(ledger, race, winner)), sweep_dir / SEARCH_RESULTS)
+    written = [SEARCH_RESULTS]
     if winner is not None:
         params = ledger.trials[winner.number].params
         text = header(_about(ledger, race, winner)) + tuned(params, space, config, preset)
@@ -58,8 +59,8 @@ def write_report(
     if len(ledger.screening.directions) == 1:
         summary = summary_of(ledger, settings, config, sweep_dir, idle, end.value)
         atomic_write_text(sweep_dir / REPORT, markdown(summary))
-        atomic_write_text(sweep_dir / PAGE, page_of(summary, settings.page_seconds))
-        written += [REPORT, PAGE]
+        atomic_write_text(sweep_dir / SEARCH_PAGE, page_of(summary, settings.page_seconds))
+        written += [REPORT, SEARCH_PAGE]
     log.info("written to %s: %s", sweep_dir, ", ".join(written))
     if winner is not None:
         path, how = sweep_dir / written[1], "verified"

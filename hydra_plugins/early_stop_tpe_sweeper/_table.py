@@ -18,6 +18,7 @@ from hydra_plugins.early_stop_tpe_sweeper._records import CANDIDATE, result_of, 
 from hydra_plugins.early_stop_tpe_sweeper._rules import Verdict
 from hydra_plugins.early_stop_tpe_sweeper._sweep import Sweep
 from hydra_plugins.early_stop_tpe_sweeper.config import Settings
+from interface.run_files import SEARCH_PAGE
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class Table:
         if len(self._settings.directions) == 1:
             log.info(
                 "watch: %s (experiment/look.py search=latest serves it)",
-                self._stop_file.with_name("report.html"),
+                self._stop_file.with_name(SEARCH_PAGE),
             )
         log.info("delete %s to stop in order", self._stop_file)
         if sys.stderr.isatty():

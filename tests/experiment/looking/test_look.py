@@ -22,7 +22,7 @@ from experiment.looking.command import check
 from experiment.looking.found import find, find_search
 from experiment.looking.mlflow_server import answer_of, mlflow_server, shows
 from experiment.looking.ports import is_free, taken
-from experiment.looking.search_server import search_server, shows_searches_of
+from experiment.looking.search_server import pages_in, search_server, shows_searches_of
 from experiment.tracking.pages import server_of
 from interface.errors import UserError
 from tests.faults.forks import ForkedCommand
@@ -264,6 +264,10 @@ def test_a_search_is_found_by_its_folder_and_as_the_latest(data_dir: Path, tmp_p
         find_search("nowhere", data_dir)
     with pytest.raises(UserError, match=r"is not below data_dir=.*; open it as a file"):
         find_search(str(page.parent), data_dir / "B-v0")
+    over_a_script = data_dir / "searches" / "over a script" / "report.html"
+    over_a_script.parent.mkdir(parents=True)
+    over_a_script.touch()
+    assert set(pages_in(data_dir)) >= {page, over_a_script}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -15,6 +15,7 @@ from interface.abilities import ExploresEnvironments
 from interface.algorithm import AlgorithmSpec
 from interface.metrics import EVAL_KEYS, EVAL_SUCCESS_RATE
 from interface.result import Status
+from interface.run_files import CONFIG
 from interface.run_monitor import NullMonitor, StopReason
 from tests.running import TINY, TINY_HER, hydra_main, train
 
@@ -260,3 +261,18 @@ def test_hindsight_refuses_n_step_returns(tmp_path: Path):
 def test_a_buffer_beyond_the_machine_is_refused(tmp_path: Path):
     with pytest.raises(ValueError, match=r"her refuses its parameters: a replay store of .* GiB"):
         train(tmp_path, *TINY, "algorithm.learners.sac.buffer_size=1_000_000_000_000")
+
+
+def test_a_run_can_be_found_before_a_store_knows_of_it(tmp_path: Path, monkeypatch, caplog):
+    """Who started it reads its directory from the log: it may be killed while it waits there."""
+    seen = []
+    tracked = vars(run)["tracked"]
+
+    def watched(*arguments, **keywords):
+        seen.append((f"run directory: {tmp_path}" in caplog.text, (tmp_path / CONFIG).exists()))
+        return tracked(*arguments, **keywords)
+
+    monkeypatch.setattr(run, "tracked", watched)
+    with caplog.at_level("INFO"):
+        train(tmp_path, *TINY_HER, "n_epochs=1")
+    assert seen == [(True, True)]

@@ -8,8 +8,9 @@ from omegaconf import OmegaConf
 
 from experiment.tracking.dead_runs import close_dead_runs
 from experiment.tracking.journal import Journal
-from experiment.tracking.search_record import SweepRecord, run_id_of
+from experiment.tracking.search_record import SweepRecord
 from experiment.tracking.store import PROCESS, SWEEPER, connect
+from interface.run_files import run_id_of
 from tests.experiment.tracking.test_stores import dead_process, wait_until_sent
 from tests.experiment.tracking.test_tracking import make_tracker
 from util.process_identity import identity
