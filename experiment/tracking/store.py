@@ -17,7 +17,7 @@ from experiment.tracking.address import check_address
 from interface.errors import UserError
 from interface.passwords import refuse_password
 from interface.run_files import RUN_ID, run_id_of
-from util.atomic_write import atomic_write_text
+from util.atomic_write import atomic_path, atomic_write_text
 from util.process_identity import is_dead
 
 if TYPE_CHECKING:
@@ -144,7 +144,12 @@ def _ask_database(uri: str) -> None:
 
 
 def _make_schema(uri: str) -> None:
-    """Make a fresh SQLite store, one process at a time: its schema is made in several steps."""
+    """
+    Make a fresh SQLite store, one process at a time.
+
+    Its schema is made in many steps, and MLflow can never go on with one that a kill has left half;
+    so it is made beside, and takes its place when it is whole. One that is half holds no run.
+    """
     path = Path(uri.removeprefix(_SQLITE))
     if not path.parent.is_dir():
         raise UserError(f"tracking.uri={uri}: there is no folder {path.parent}")
@@ -155,8 +160,11 @@ def _make_schema(uri: str) -> None:
 
     try:
         with FileLock(f"{path}.lock", timeout=_SCHEMA_SECONDS):
-            if not _has_schema(path):
-                SqlAlchemyStore(uri, DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)  # type: ignore[no-untyped-call]
+            if _has_schema(path):
+                return
+            with atomic_path(path) as made:
+                place = f"{_SQLITE}{made}"
+                SqlAlchemyStore(place, DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)  # type: ignore[no-untyped-call]
     except Timeout as error:
         raise StoreAwayError(f"tracking.uri={uri}: another process is making it") from error
 

@@ -1,5 +1,6 @@
 """Stores that are away, locked, lost, replaced or that refuse: every record arrives, none twice."""
 
+import contextlib
 import json
 import logging
 import math
@@ -163,6 +164,30 @@ def test_a_store_that_can_never_answer_is_refused(uri: str, tmp_path: Path):
     with pytest.raises(UserError, match=r"tracking\.uri"):
         tracker.start(tmp_path, "name", {}, {}, step=0)
     assert not list(Journal(tmp_path).records())
+
+
+@pytest.mark.faults(1)
+def test_a_store_that_a_kill_left_half_made_is_made_again(tmp_path: Path, monkeypatch):
+    """MLflow itself ends in an error on such a file, for ever."""
+    path = tmp_path / "mlflow.db"
+
+    def die_on_the_way(uri: str, *_: object) -> None:
+        with contextlib.closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as half:
+            half.execute("CREATE TABLE experiments (experiment_id INTEGER)")
+            half.execute("CREATE TABLE _alembic_tmp_experiments (experiment_id INTEGER)")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        module = "mlflow.store.tracking.sqlalchemy_store"
+        patched.setattr(f"{module}.SqlAlchemyStore", die_on_the_way)
+        with pytest.raises(KeyboardInterrupt):
+            connect(f"sqlite:///{path}")
+        assert not path.exists()
+        with contextlib.suppress(KeyboardInterrupt):  # as it was made before
+            die_on_the_way(f"sqlite:///{path}")
+    client = connect(f"sqlite:///{path}")
+    assert [one.name for one in client.search_experiments()] == ["Default"]
+    assert {one.name for one in tmp_path.iterdir()} <= {"mlflow.db", "mlflow.db.lock"}
 
 
 # ---- stores that are lost
