@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,11 +90,9 @@ def without_repository(folder: Path, program: str, *arguments: str) -> str:
 
 
 def forked_command(
-    folder: Path, script: str, *arguments: str, timeout: float = 100
+    script: str, *arguments: str, env: dict[str, str] | None = None, timeout: float = 100
 ) -> subprocess.CompletedProcess[str]:
-    """
-    Run a Python script in a fork of a process that has imported torch and SB3: no start-up time.
-
-    :param folder: where its output is kept meanwhile
-    """
-    return ForkedCommand(script, *arguments, folder=folder).completed(timeout)
+    """Do the same in a fork of a process that has imported torch and SB3: without start-up time."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = ForkedCommand(script, *arguments, folder=Path(folder), env=env)
+        return started.completed(timeout)

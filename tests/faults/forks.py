@@ -134,6 +134,7 @@ def _as_main(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler if number == 2 else signal.SIG_DFL)
     os.environ.update(variables)
+    sys.path[:0] = [part for part in variables.get("PYTHONPATH", "").split(os.pathsep) if part]
     os.chdir(cwd)
     for path, descriptor in zip(outputs, (1, 2), strict=True):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)

@@ -20,7 +20,7 @@ from hydra_plugins.subgoal_launchers._queue import SqueueWatcher, last_line
 from interface.errors import UserError
 from interface.result import RunResult, Status
 from tests.hydra_plugins.test_sweep import study, sweep
-from tests.running import command
+from tests.running import forked_command
 from util.slots import Slot, available_cpus
 
 CORES = available_cpus()
@@ -104,7 +104,7 @@ def test_a_sweep_by_submitit_on_this_host(tmp_path: Path):
 def test_without_slurm_there_is_one_sentence(tmp_path: Path):
     overrides = ("hydra/launcher=slurm", f"hydra.sweep.dir={tmp_path}/sweep")
     task = ("env=PointReach-v0", "algorithm.learners.sac.gamma=interval(0.9,0.99)")
-    done = command(
+    done = forked_command(
         *("experiment/train.py", "--multirun", *task, *overrides),
         env={"PATH": str(Path(sys.executable).parent)},
     )

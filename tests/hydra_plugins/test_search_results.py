@@ -31,7 +31,6 @@ def search(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A search over a key of the environment that the config lacks: two choices, two trials."""
     folder = tmp_path_factory.mktemp("a search")
     done = forked_command(
-        folder,
         "experiment/train.py",
         *("--multirun", *TINY, "n_epochs=1", "+env.kwargs.step_size=0.2,0.5"),
         *("early_stop_threshold=0", "early_stop_last_n=1", "hydra/launcher=basic"),
@@ -172,7 +171,7 @@ def test_a_seed_out_of_range_is_one_sentence(seed, tmp_path: Path):
 def test_a_search_refuses_seeds_before_anything_is_written(arguments, tmp_path: Path):
     folder = tmp_path / "sweep"
     run = ["--multirun", *TINY[:-1], *arguments, f"hydra.sweep.dir={folder}"]
-    done = forked_command(tmp_path, "experiment/train.py", *run)
+    done = forked_command("experiment/train.py", *run)
     assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1].startswith("seed ")
     assert "Traceback" not in done.stderr
@@ -275,7 +274,6 @@ def test_a_space_without_end_is_left_to_the_sampler():
 def test_a_plan_leaves_nothing_behind(tmp_path: Path):
     data_dir = tmp_path / "data"
     done = forked_command(
-        tmp_path,
         "experiment/train.py",
         *("--plan", *TINY, "policy=small,default", "hydra/launcher=basic", f"data_dir={data_dir}"),
         *("eval_after_n_steps=40", "hydra.sweeper.n_verification_rollouts=5"),

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from hydra_plugins.early_stop_tpe_sweeper._storage import open_storage
 from interface.resolvers import REPOSITORY
-from tests.running import command
+from tests.running import forked_command
 
 APP = str(REPOSITORY / "tests" / "apps" / "sleepy_task.py")
 STOP_FILE = "delete_me_to_stop_hyperopt"
@@ -35,7 +35,7 @@ def arguments(sweep_dir: Path, *overrides: str) -> list[str]:
 
 
 def sweep(sweep_dir: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    return command(*arguments(sweep_dir, *overrides))
+    return forked_command(*arguments(sweep_dir, *overrides))
 
 
 def study(sweep_dir: Path, name: str = "test") -> optuna.Study:
@@ -153,7 +153,7 @@ SLOW = ("hydra.sweeper.n_trials=1000", "epoch_seconds=0.1")
 def test_a_study_is_named_after_its_folder(tmp_path: Path):
     task = (APP, "--multirun", "x=interval(0,1)", "epoch_seconds=0.3", "hydra.sweeper.n_trials=3")
     name = "${sweep_name:${oc.select:hydra.sweeper.study_name,null}}"
-    done = command(*task, f"hydra.sweep.dir='{tmp_path}/{name}'")
+    done = forked_command(*task, f"hydra.sweep.dir='{tmp_path}/{name}'")
     assert done.returncode == 0, done.stderr
     (sweep_dir,) = tmp_path.iterdir()
     assert len(study(sweep_dir, sweep_dir.name).trials) == 3
@@ -206,7 +206,7 @@ def test_stock_sweepers_stay_usable(sweeper: str, tmp_path: Path):
         "basic": [],
         "optuna": ["hydra.sweeper.n_trials=2", "hydra.sweeper.direction=maximize"],
     }
-    done = command(
+    done = forked_command(
         APP,
         "--multirun",
         f"hydra/sweeper={sweeper}",

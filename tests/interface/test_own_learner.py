@@ -27,7 +27,7 @@ from interface.signatures import takes
 from tests.faults.forks import ForkedCommand
 from tests.faults.twins import compare, facts
 from tests.readmes import write_packages
-from tests.running import TINY_HER, command, hydra_main, train
+from tests.running import TINY_HER, forked_command, hydra_main, train
 
 # for tests of errors, of agents that learn from data, and of agents that are tested otherwise
 OTHERS = """
@@ -137,7 +137,7 @@ def test_stopped_between_two_evaluations_it_is_bit_identical(tmp_path: Path, mon
 
 
 def test_a_search(package: Path, tmp_path: Path):
-    done = command(
+    done = forked_command(
         "experiment/train.py",
         "--multirun",
         *[text for text in RUN if not text.startswith(("seed", "early_stop_threshold"))],
@@ -158,7 +158,7 @@ def test_a_search(package: Path, tmp_path: Path):
 
 
 def test_the_plan_of_a_search_says_updates(package: Path, tmp_path: Path):
-    done = command(
+    done = forked_command(
         "experiment/train.py",
         "--plan",
         *[text for text in RUN if not text.startswith("seed")],

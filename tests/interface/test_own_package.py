@@ -8,7 +8,7 @@ import pytest
 from experiment.build.environments import import_packages
 from interface.errors import UserError
 from interface.instantiation import instantiate, target_of
-from tests.running import command, hydra_main
+from tests.running import forked_command, hydra_main
 
 ENVIRONMENT = """
 import gymnasium
@@ -69,27 +69,27 @@ COMMON = [
 def test_environment_agent_and_config_of_a_package(package: Path, tmp_path: Path):
     overrides = [*COMMON, "algorithm=patient_sac", f"data_dir={tmp_path}/data"]
     env = {"PYTHONPATH": str(package.parent)}
-    done = command("experiment/train.py", *overrides, env=env)
+    done = forked_command("experiment/train.py", *overrides, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "patient_sac on NearReach-v0" in done.stdout
     (run_dir,) = (path.parent for path in (tmp_path / "data").rglob("config.yaml"))
-    done = command("experiment/evaluate.py", f"run={run_dir}", "n_episodes=2", env=env)
+    done = forked_command("experiment/evaluate.py", f"run={run_dir}", "n_episodes=2", env=env)
     assert done.returncode == 0, done.stdout + done.stderr
-    done = command("experiment/train.py", f"restore={run_dir}", "n_epochs=2", env=env)
+    done = forked_command("experiment/train.py", f"restore={run_dir}", "n_epochs=2", env=env)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_typos_in_a_packages_parameters(package: Path, tmp_path: Path):
     overrides = [*COMMON, "algorithm=patient_sac", f"data_dir={tmp_path}/data"]
     env = {"PYTHONPATH": str(package.parent)}
-    done = command("experiment/train.py", *overrides, "algorithm.patiense=1", env=env)
+    done = forked_command("experiment/train.py", *overrides, "algorithm.patiense=1", env=env)
     assert done.returncode == 2
     assert "did you mean algorithm.patience?" in done.stderr
 
 
 def test_without_the_import_the_environment_is_unknown(package: Path, tmp_path: Path):
     overrides = [text for text in COMMON if not text.startswith("imports")]
-    done = command("experiment/train.py", *overrides, f"data_dir={tmp_path}/data")
+    done = forked_command("experiment/train.py", *overrides, f"data_dir={tmp_path}/data")
     assert done.returncode == 2
     assert "unknown env 'NearReach-v0'" in done.stderr
 

@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from experiment.cli.subgoal import script_of
 from interface.resolvers import REPOSITORY
 from tests.readmes import READMES, commands_of, write_packages
-from tests.running import command
+from tests.running import forked_command
 
 pytestmark = pytest.mark.readme
 
@@ -54,7 +54,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """A run that ``latest`` finds."""
     data_dir = tmp_path_factory.mktemp("data")
     arguments = [*TINY_RUN, "tracking=none", "env=PointReach-v0", "policy=small"]
-    done = command("experiment/train.py", *arguments, *small_buffer([]), f"data_dir={data_dir}")
+    done = forked_command(
+        "experiment/train.py", *arguments, *small_buffer([]), f"data_dir={data_dir}"
+    )
     assert done.returncode == 0, done.stderr
     return [str(data_dir)]
 
@@ -86,7 +88,7 @@ def test_command(line: str, trained: list[str], packages: str, tmp_path: Path):
         assert_pages_answer(words[2:], trained[0], tmp_path)
     elif words[0] == "python":
         arguments = python_arguments(words[1:], trained[0], tmp_path, long="long" in comment)
-        done = command(*arguments, env={"MUJOCO_GL": "egl", "PYTHONPATH": packages})
+        done = forked_command(*arguments, env={"MUJOCO_GL": "egl", "PYTHONPATH": packages})
         assert done.returncode == 0, done.stdout + done.stderr
     else:
         pytest.fail(f"no test knows how to run {text}")

@@ -83,7 +83,7 @@ def test_wrong_input(overrides: list[str], answer: str, tmp_path: Path):
     if overrides[0].startswith("restore"):
         tiny = []
     data = tmp_path / "data"
-    done = forked_command(tmp_path, "experiment/train.py", *tiny, f"data_dir={data}", *overrides)
+    done = forked_command("experiment/train.py", *tiny, f"data_dir={data}", *overrides)
     assert answer in done.stderr, done.stdout + done.stderr
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
@@ -93,7 +93,7 @@ def test_wrong_input(overrides: list[str], answer: str, tmp_path: Path):
 
 def test_an_output_directory_that_cannot_be_written(tmp_path: Path):
     (tmp_path / "file").touch()
-    done = command("experiment/train.py", *TINY_HER, f"data_dir={tmp_path}/file/data")
+    done = forked_command("experiment/train.py", *TINY_HER, f"data_dir={tmp_path}/file/data")
     assert done.returncode == 2
     assert f"cannot write {tmp_path}/file" in done.stderr
     assert "Traceback" not in done.stderr
@@ -166,12 +166,12 @@ def test_folder_names(overrides: list[str], name: str):
 def test_paths_may_hold_any_character(tmp_path: Path):
     data_dir = tmp_path / "a, b=c's"
     data_dir.mkdir()
-    done = command("experiment/train.py", *TINY_HER, f"data_dir={data_dir}")
+    done = forked_command("experiment/train.py", *TINY_HER, f"data_dir={data_dir}")
     assert done.returncode == 0, done.stderr
     (run_dir,) = (path.parent for path in data_dir.rglob("config.yaml"))
-    done = command("experiment/evaluate.py", f"run={run_dir}", "n_episodes=1")
+    done = forked_command("experiment/evaluate.py", f"run={run_dir}", "n_episodes=1")
     assert done.returncode == 0, done.stderr
-    done = command("experiment/train.py", f"restore={run_dir}", "n_epochs=3")
+    done = forked_command("experiment/train.py", f"restore={run_dir}", "n_epochs=3")
     assert done.returncode == 0, done.stderr
 
 

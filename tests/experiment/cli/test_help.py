@@ -7,7 +7,7 @@ import yaml
 
 from experiment.cli.config_groups import CONF
 from experiment.cli.help import help_text
-from tests.running import command
+from tests.running import forked_command
 
 COMMANDS = ("main", "evaluate", "plot", "launch", "comet_mirror", "runs", "look", "search")
 GROUPS = {
@@ -56,7 +56,7 @@ def test_environments_stand_by_family_and_variants_behind_them(helps: dict[str, 
 
 @pytest.mark.parametrize("script", ["train", "rerun"])
 def test_help_is_printed(script: str):
-    done = command(f"experiment/{script}.py", "--help")
+    done = forked_command(f"experiment/{script}.py", "--help")
     assert done.returncode == 0
     assert f"python experiment/{script}.py" in done.stdout
     assert done.stderr == ""

@@ -90,7 +90,7 @@ def test_one_sentence_and_nothing_left(arguments: list[str], answer: str, tmp_pa
     if script == "comet_mirror":
         others.append(f"archive_dir={data}")
     before = sorted(REPOSITORY.iterdir())
-    done = forked_command(tmp_path, f"experiment/{script}.py", *others)
+    done = forked_command(f"experiment/{script}.py", *others)
     assert done.returncode == 2, done.stdout + done.stderr
     assert answer in done.stderr
     assert len(done.stderr.splitlines()) == 1, done.stderr

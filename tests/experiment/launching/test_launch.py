@@ -18,7 +18,7 @@ from experiment.launching.launches import _interrupts_end, commands_of
 from experiment.regression import command as matrix
 from interface.errors import UserError
 from tests.faults.forks import ForkedCommand
-from tests.running import CONF, command
+from tests.running import CONF, forked_command
 
 TASK = """
 import os, sys
@@ -144,7 +144,7 @@ def test_pairs_that_do_not_match(values: dict):
 def test_a_launch_says_how_its_runs_ended(tmp_path: Path):
     script = tmp_path / "task.py"
     script.write_text(TASK)
-    done = command(
+    done = forked_command(
         *("experiment/launch.py", f"script={script}", "sweep=[{x:[1,2]}]", "n_seeds=0"),
         *("argument='--{key}={value}'", f"output_dir={tmp_path}/out"),
         *("hydra.launcher.n_jobs=2", "hydra.launcher.free_memory_mb=0"),
@@ -167,7 +167,7 @@ def test_a_launch_says_how_its_runs_ended(tmp_path: Path):
     ],
 )
 def test_wrong_input_is_one_sentence(override: str, message: str, tmp_path: Path):
-    done = command("experiment/launch.py", override, f"output_dir={tmp_path}/out")
+    done = forked_command("experiment/launch.py", override, f"output_dir={tmp_path}/out")
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -240,7 +240,7 @@ def test_a_training_that_was_stopped_goes_on(tmp_path: Path):
 
 def test_a_folder_of_another_launch_is_refused(tmp_path: Path):
     (tmp_path / "commands.json").write_text('[["python", "other.py"]]')
-    done = command("experiment/launch.py", f"output_dir={tmp_path}")
+    done = forked_command("experiment/launch.py", f"output_dir={tmp_path}")
     assert done.returncode == 2
     assert "holds other runs" in done.stderr
 

@@ -14,7 +14,7 @@ from experiment.plotting.curves import curve_of
 from experiment.plotting.grouping import groups_of
 from experiment.plotting.run_data import RunData, Series
 from interface.errors import UserError
-from tests.running import command, hydra_main
+from tests.running import forked_command, hydra_main
 from util.statistics import FEWEST
 
 KEY = "eval/success_rate"
@@ -36,7 +36,7 @@ def write_run(folder: Path, values: list[float], seed: int, **changes) -> None:
 
 
 def plot(tmp_path: Path, *overrides: str) -> tuple[int, str]:
-    done = command(
+    done = forked_command(
         "experiment/plot.py", f"data_dir={tmp_path}/data", f"output_dir={tmp_path}/out", *overrides
     )
     return done.returncode, done.stdout + done.stderr

@@ -140,7 +140,6 @@ CRITERIA = "hyperopt_criterion=[eval/success_rate,eval/goal_distance]"
 
 def test_a_search_by_several_criteria(tmp_path: Path):
     done = forked_command(
-        tmp_path,
         "experiment/train.py",
         "--multirun",
         *(*TINY_HER, "n_epochs=1", CRITERIA, "hyperopt_direction=[maximize,minimize]"),

@@ -15,7 +15,7 @@ from experiment.run_folder.checkpoint import read_meta
 from experiment.run_folder.metric_history import read_csv
 from interface.metrics import EVAL_SUCCESS_RATE
 from interface.resolvers import REPOSITORY
-from tests.running import TINY_HER, command
+from tests.running import TINY_HER, forked_command
 
 LONG = [*[text for text in TINY_HER if text != "tracking=none"], "n_epochs=200"]
 
@@ -102,7 +102,7 @@ def test_a_killed_run_goes_on_as_one_run(running: RunningCommand, tmp_path: Path
     saved = read_meta(running.run_dir / "last.zip").epoch
     assert saved >= len(before) - 1
     n_epochs = len(before) + 2
-    done = command(
+    done = forked_command(
         "experiment/train.py",
         "restore=latest",
         f"n_epochs={n_epochs}",
@@ -119,7 +119,7 @@ def test_a_killed_run_goes_on_as_one_run(running: RunningCommand, tmp_path: Path
 
 
 def test_a_diverged_run_exits_non_zero(tmp_path: Path):
-    done = command(
+    done = forked_command(
         "experiment/train.py",
         *TINY_HER,
         f"data_dir={tmp_path}",

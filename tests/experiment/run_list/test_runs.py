@@ -273,10 +273,10 @@ def test_a_copy_goes_without_the_run_in_the_store(place: Path, capsys):
 
 
 def test_the_command(trained: Path, tmp_path: Path):
-    done = forked_command(tmp_path, "experiment/runs.py", f"data_dir={trained}/data", "run=nowhere")
+    done = forked_command("experiment/runs.py", f"data_dir={trained}/data", "run=nowhere")
     assert done.returncode == 2
     assert done.stderr.startswith("there is no run 'nowhere'")
-    listed = forked_command(tmp_path, "experiment/runs.py", f"data_dir={trained}/data")
+    listed = forked_command("experiment/runs.py", f"data_dir={trained}/data")
     assert listed.returncode == 0
     assert "2 runs" in listed.stdout
 

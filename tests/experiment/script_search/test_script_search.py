@@ -33,7 +33,7 @@ def search(app: str, data_dir: Path, *overrides: str) -> subprocess.CompletedPro
     fresh = ("hydra.sweeper.min_trials_per_param=1", "hydra.sweeper.max_trials_per_param=1")
     where = f"data_dir={data_dir}"
     words = (*NEEDED[app], *few, *fresh, where, "hydra/launcher=basic", *overrides)
-    return forked_command(data_dir.parent, "experiment/search.py", *words)
+    return forked_command("experiment/search.py", *words)
 
 
 @pytest.mark.parametrize(
