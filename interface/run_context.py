@@ -14,12 +14,14 @@ class RunContext:
     :param sweep_dir: folder of the search that it belongs to, None for a single run
     :param overrides: of its config, as they would stand on its command line
     :param choices: name that was chosen from each config group; None for none
+    :param config_folders: that the config was composed from: ours, and those of ``imports``
     """
 
     run_dir: Path
     sweep_dir: Path | None
     overrides: tuple[str, ...]
     choices: Mapping[str, str | None]
+    config_folders: tuple[Path, ...] = ()
 
     @property
     def is_search(self) -> bool:

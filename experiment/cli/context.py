@@ -17,4 +17,7 @@ def context_of_hydra() -> RunContext:
         sweep_dir=Path(hydra_cfg.sweep.dir) if in_search else None,
         overrides=tuple(hydra_cfg.overrides.task),
         choices=dict(hydra_cfg.runtime.choices),
+        config_folders=tuple(
+            Path(one.path) for one in hydra_cfg.runtime.config_sources if one.schema == "file"
+        ),
     )

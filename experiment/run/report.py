@@ -17,14 +17,11 @@ from interface.config import Direction, has_env
 from interface.learner import Learner, Unit, moment_of, progress_of, unit_of
 from interface.metrics import EVAL_KEYS, EVAL_RETURN, EVAL_SUCCESS_RATE
 from interface.objective import Criterion, criteria
-from interface.resolvers import REPOSITORY
 from interface.result import RunResult, Status
 from interface.run_context import RunContext
 from util.atomic_write import atomic_write_text
 
 log = logging.getLogger(__name__)
-
-PRESETS = REPOSITORY / "conf" / "preset"
 
 
 def log_start(cfg: DictConfig, context: RunContext, model: Learner) -> None:
@@ -42,7 +39,7 @@ def log_start(cfg: DictConfig, context: RunContext, model: Learner) -> None:
         cfg.seed,
         cfg.n_epochs * cfg.eval_after_n_steps,
         unit_of(model),
-        f"going on at {moment_of(model)}" if goes_on else _tuning(context.choices.get("preset")),
+        f"going on at {moment_of(model)}" if goes_on else _tuning(context),
     )
     if isinstance(model, ExploresEnvironments):
         used = model.update_used if isinstance(model, ChoosesUpdate) else "sb3"
@@ -68,11 +65,13 @@ def task_of(cfg: DictConfig) -> str:
     return f"{cfg.algorithm_name} on {cfg.env.id}" if has_env(cfg) else str(cfg.algorithm_name)
 
 
-def _tuning(preset: str | None) -> str:
+def _tuning(context: RunContext) -> str:
     """Tell whether a preset is in use, and which: the default one is optional."""
+    preset = context.choices.get("preset")
     if preset in (None, "none"):
         return "untuned: no preset"
-    if preset.endswith(".yaml") or (PRESETS / f"{preset}.yaml").exists():
+    files = [folder / "preset" / f"{preset}.yaml" for folder in context.config_folders]
+    if preset.endswith(".yaml") or any(file.exists() for file in files):
         return f"tuned: preset {preset}"
     return f"untuned: there is no preset {preset}"
 

@@ -43,6 +43,12 @@ _partial_: true
 patience: 0.7
 """
 
+PRESET = """
+# @package _global_
+algorithm:
+  patience: 0.9
+"""
+
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
@@ -51,6 +57,9 @@ def package(tmp_path: Path) -> Path:
     (folder / "__init__.py").write_text(ENVIRONMENT, encoding="utf-8")
     (folder / "agent.py").write_text(AGENT, encoding="utf-8")
     (folder / "conf" / "algorithm" / "patient_sac.yaml").write_text(ALGORITHM, encoding="utf-8")
+    (folder / "conf" / "preset").mkdir()
+    preset = folder / "conf" / "preset" / "NearReach-v0-patient_sac.yaml"
+    preset.write_text(PRESET, encoding="utf-8")
     return folder
 
 
@@ -72,6 +81,7 @@ def test_environment_agent_and_config_of_a_package(package: Path, tmp_path: Path
     done = forked_command("experiment/train.py", *overrides, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "patient_sac on NearReach-v0" in done.stdout
+    assert "tuned: preset NearReach-v0-patient_sac" in done.stdout
     (run_dir,) = (path.parent for path in (tmp_path / "data").rglob("config.yaml"))
     done = forked_command("experiment/evaluate.py", f"run={run_dir}", "n_episodes=2", env=env)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 from experiment.run.progress import RunProgress
 from experiment.run.report import _tuning
+from interface.run_context import RunContext
+from tests.running import CONF
 
 
 @pytest.fixture
@@ -59,7 +62,11 @@ def test_a_terminal_gets_a_bar_and_no_lines(clock: SimpleNamespace, caplog, monk
         ("own/file.yaml", "tuned: preset own/file.yaml"),
         ("PointReach-v0-sac", "untuned: there is no preset PointReach-v0-sac"),
         ("none", "untuned: no preset"),
+        ("Own-v0-her", "tuned: preset Own-v0-her"),
     ],
 )
-def test_a_run_says_whether_it_is_tuned(preset: str, said: str):
-    assert _tuning(preset) == said
+def test_a_run_says_whether_it_is_tuned(preset: str, said: str, tmp_path: Path):
+    (tmp_path / "preset").mkdir()
+    (tmp_path / "preset" / "Own-v0-her.yaml").touch()  # in the conf/ of a package that is imported
+    folders = (CONF, tmp_path)
+    assert _tuning(RunContext(tmp_path, None, (), {"preset": preset}, folders)) == said
