@@ -39,15 +39,16 @@ def send_rest(run_dir: Path) -> int:
 
 
 def _target(run_dir: Path, journal: Journal) -> Target:
-    records = list(journal.records())
-    starts = [record for record in records if record["kind"] == "start"]
-    if not starts:
+    start, has_ended = None, False
+    for record in journal.records():
+        if record["kind"] == "start":
+            start, has_ended = record, False
+        has_ended |= record["kind"] == "end"  # a sample of the machine may come after it
+    if start is None:
         return _target_before_starts(run_dir)
-    if records[-1]["kind"] != "end" and not is_dead(starts[-1]["process"]):
-        raise UserError(
-            f"{run_dir} is running ({starts[-1]['process']}) and sends its records itself"
-        )
-    return _where_it_is(run_dir, Target.of(starts[-1]))
+    if not has_ended and not is_dead(start["process"]):
+        raise UserError(f"{run_dir} is running ({start['process']}) and sends its records itself")
+    return _where_it_is(run_dir, Target.of(start))
 
 
 def _where_it_is(run_dir: Path, target: Target) -> Target:

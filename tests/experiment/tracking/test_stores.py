@@ -246,6 +246,9 @@ def test_a_restored_run_refills_a_store_that_was_deleted(tmp_path: Path, store: 
     assert points(client, run, "eval/return")[:2] == expected
     assert len(points(client, run, "eval/return")) == 3
     (tmp_path / "mlflow.db").unlink()
+    late = Journal(run_dir)  # as the sample of the machine that is taken while a run ends
+    late.append("metrics", step=1, time=1, values={"system/cpu_utilization_percentage": 1.0})
+    late.close()
     send_rest(run_dir)
     client, run = run_in(tmp_path)
     assert len(points(client, run, "eval/return")) == 3
