@@ -4,16 +4,16 @@ import logging
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import partial
-from operator import attrgetter, is_not
+from operator import is_not
 from statistics import fmean
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import numpy as np
-import torch as th
 from gymnasium.spaces import flatdim
 from stable_baselines3.common.noise import ActionNoise, VectorizedActionNoise
 from stable_baselines3.common.policies import BasePolicy
 
+from baselines_ext.learners.linked import Linked
 from baselines_ext.learners.off_policy import LeanOffPolicy
 from baselines_ext.networks.folding import Folding
 from baselines_ext.networks.inputs import NetworkInputs
@@ -24,20 +24,18 @@ from baselines_ext.updates.compiled import CompiledUpdate
 from baselines_ext.updates.native.build import Ops, native_ops
 from baselines_ext.updates.tensors import TensorBatch, as_target_range
 from baselines_ext.updates.update import NotOursError
-from baselines_ext.updates.watch import Watch
 from interface.errors import unknown_name
 from interface.ranges import between
 
 log = logging.getLogger(__name__)
 
 UPDATES = ("auto", "eager", "native", "compile")
-_MADE_FROM_MODULES = ("_update", "_numpy_actor", "_watch", "update_used")
 _STEPS_BETWEEN_RECORDS_ON_GPU = 50
 # What statistics of inputs need. A layer of HAC acts rarely: few rows are many steps.
 _LEAST_STEPS, _LEAST_ROWS = 100, 20
 
 
-class LeanActorCritic(LeanOffPolicy):
+class LeanActorCritic(Linked, LeanOffPolicy):
     """
     Makes its own gradient steps, for networks of any kind; only gSDE is left to SB3.
 
@@ -54,9 +52,10 @@ class LeanActorCritic(LeanOffPolicy):
     :raises ValueError: for another ``update``, an empty range, or relative goals without goals
     """
 
+    made_from_modules = ("_update", "_numpy_actor", "_watch", "update_used")
+
     _update: Any = None  # an ``Update``
     _numpy_actor: NumpyActor | None = None
-    _watch: Watch
 
     def __init__(
         self,
@@ -102,18 +101,6 @@ class LeanActorCritic(LeanOffPolicy):
         """Whether something was asked for that SB3's own update cannot."""
         return self.target_range is not None or self.inputs.changes
 
-    def set_parameters(self, *arguments: Any, **keywords: Any) -> None:
-        """Load parameters as SB3 does; then our tensors are made from SB3's again."""
-        super().set_parameters(*arguments, **keywords)
-        self.link()
-
-    @classmethod
-    def load(cls, *arguments: Any, **keywords: Any) -> Self:
-        """Load a model as SB3 does, which replaces tensors after ``set_parameters``."""
-        model = super().load(*arguments, **keywords)
-        model.link()
-        return model
-
     def link(self) -> None:
         """Make the lean update from SB3's modules and optimisers, if they are plain enough."""
         self._watch = self._watch_parameters()
@@ -137,17 +124,6 @@ class LeanActorCritic(LeanOffPolicy):
             )
         self._numpy_actor = self._make_numpy_actor()
         self.update_used = self._speed_up()
-
-    def _watch_parameters(self) -> Watch:
-        modules, variables = self._get_torch_save_params()
-        found = [attrgetter(name)(self) for name in (*modules, *variables)]
-        optimizers = [each for each in found if isinstance(each, th.optim.Optimizer)]
-        tensors = [each for each in found if isinstance(each, th.Tensor)]
-        return Watch([*self.policy.parameters(), *tensors], optimizers)
-
-    def _link_again_if_moved(self) -> None:
-        if self._watch.moved:
-            self.link()
 
     def _speed_up(self) -> str:
         """Replace the eager update by a faster one where possible and wanted; name what is used."""
@@ -352,16 +328,3 @@ class LeanActorCritic(LeanOffPolicy):
             actions, _ = self.predict(observations, deterministic=deterministic)
             return self.policy.scale_action(actions)
         return self._act_with(self._numpy_actor, observations, deterministic=deterministic)
-
-    def _excluded_save_params(self) -> list[str]:
-        """Leave out what is made from SB3's modules."""
-        return [*super()._excluded_save_params(), *_MADE_FROM_MODULES]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out what a copy makes from modules of its own."""
-        return {name: each for name, each in vars(self).items() if name not in _MADE_FROM_MODULES}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Become a copy."""
-        vars(self).update(state)
-        self.link()

@@ -132,10 +132,16 @@ def require_plain(policy: BasePolicy, *networks: BaseModel) -> None:
     if policy.share_features_extractor:
         raise NotPlainError("it shares its features")
     for network in networks:
-        _require_flat_features(network)
+        require_flat_features(network)
 
 
-def _require_flat_features(network: BaseModel) -> None:
+def require_flat_features(network: BaseModel) -> None:
+    """
+    Check that a network reads its observations as they are, side by side.
+
+    :param network: of SB3
+    :raises NotPlainError: if it makes anything else of them
+    """
     extractor = network.features_extractor
     if type(extractor) not in (FlattenExtractor, CombinedExtractor):
         raise NotPlainError(f"it reads observations through {type(extractor).__name__}")

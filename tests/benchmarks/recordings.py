@@ -29,7 +29,7 @@ TINY = [
 ]
 EAGER = ["overlap=false", "update=eager"]
 REACH, DISCRETE = "env=PointReach-v0", "env=PointReachDiscrete-v0"
-PPO = [REACH, "algorithm=ppo", "algorithm.n_steps=64", "algorithm.batch_size=32"]
+PPO = [REACH, "update=eager", "algorithm=ppo", "algorithm.n_steps=64", "algorithm.batch_size=32"]
 TQC, DQN = [REACH, "algorithm=tqc", "overlap=false"], [DISCRETE, "algorithm=dqn", "overlap=false"]
 HER = [REACH, *EAGER, "algorithm=her", "algorithm.learners.sac.learning_starts=50"]
 HAC = [
@@ -48,6 +48,7 @@ KINDS = {
     **{"her, 3": [*HER, *THREE], "hac, 3": [*HAC, *THREE]},
     "her, native": [*HER, "update=native"],
     "hac, native": [*HAC, "update=native"],
+    "ppo, native": [*PPO, "update=native"],
     "td3, native": [REACH, *EAGER, "algorithm=td3", "update=native"],
     "her, compile": [*HER, "update=compile"],
     "her over td3": [REACH, *EAGER, "algorithm=her", "algorithm.layer_classes=[td3]"],

@@ -24,6 +24,7 @@ from baselines_ext.updates.adam import LeanAdam
 log = logging.getLogger(__name__)
 
 SOURCE = Path(__file__).with_name("update.cpp")
+HEADERS = sorted(Path(__file__).parent.glob("*.h"))
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "subgoal"
 
 
@@ -34,6 +35,8 @@ class Ops:
         th.ops.load_library(str(library))  # type: ignore[no-untyped-call]
         self.sac_step = th.ops.subgoal.sac_step.default
         self.td3_step = th.ops.subgoal.td3_step.default
+        self.ppo_epoch = th.ops.subgoal.ppo_epoch.default
+        self.gae = th.ops.subgoal.gae.default
 
     @staticmethod
     def plain_adam(update: Any, name: str) -> LeanAdam:
@@ -80,7 +83,8 @@ def native_ops() -> Ops | None:
 
 
 def _built_library() -> Path:
-    digest = hashlib.sha256(SOURCE.read_bytes() + th.__version__.encode()).hexdigest()[:16]
+    source = b"".join(path.read_bytes() for path in (SOURCE, *HEADERS))
+    digest = hashlib.sha256(source + th.__version__.encode()).hexdigest()[:16]
     library = CACHE / f"update-{digest}.so"
     if library.exists():
         return library
@@ -100,7 +104,7 @@ def _compile(compiler: str, library: Path) -> None:
     includes = [f"-isystem{path}" for path in cpp_extension.include_paths()]
     folders = cpp_extension.library_paths()
     links = [f"-L{path}" for path in folders] + [f"-Wl,-rpath,{path}" for path in folders]
-    command = [compiler, "-std=c++20", "-O2", "-fPIC", "-shared", str(SOURCE), "-o", str(temporary)]
+    command = [compiler, "-std=c++20", "-O3", "-fPIC", "-shared", str(SOURCE), "-o", str(temporary)]
     subprocess.run(
         [*command, *includes, *links, "-lc10", "-ltorch_cpu", "-ltorch"],
         check=True,

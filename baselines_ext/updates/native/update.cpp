@@ -1,53 +1,13 @@
 // Gradient steps of SAC and TD3 on multi-layer perceptrons, with their gradients by hand.
 // The formulas are those of sac/losses.py and td3/losses.py; a test holds them together.
-#include <ATen/ATen.h>
 #include <torch/library.h>
 
 #include <cmath>
 
+#include "mlp.h"
+#include "ppo.h"
+
 namespace {
-using at::Tensor;
-using Tensors = std::vector<Tensor>;
-
-struct Mlp {  // parameters: weight, bias, weight, bias, ...; remembers its layers' outputs
-  at::TensorList parameters;
-  bool relu;
-  Tensors outputs = {};
-
-  Tensor forward(const Tensor& x) {
-    outputs = {x};
-    for (size_t i = 0; i < parameters.size(); i += 2) {
-      Tensor y = at::addmm(parameters[i + 1], outputs.back(), parameters[i].t());
-      if (i + 2 < parameters.size()) relu ? y.clamp_min_(0) : y.tanh_();
-      outputs.push_back(y);
-    }
-    return outputs.back();
-  }
-
-  Tensor through_activation(const Tensor& gradient, const Tensor& output) const {
-    return relu ? at::threshold_backward(gradient, output, 0) : at::tanh_backward(gradient, output);
-  }
-
-  // Return the input's gradient if wanted; put the parameters' gradients where wanted.
-  Tensor backward(Tensor gradient, Tensors* gradients, bool of_input) const {
-    Tensors mine(parameters.size());
-    for (int64_t i = parameters.size() - 2; i >= 0; i -= 2) {
-      const Tensor& input = outputs[i / 2];
-      if (gradients) {
-        mine[i] = gradient.t().mm(input);
-        mine[i + 1] = gradient.sum(0);
-      }
-      if (i > 0) {
-        gradient = through_activation(gradient.mm(parameters[i]), input);
-      } else if (of_input) {
-        gradient = gradient.mm(parameters[i]);
-      }
-    }
-    if (gradients) gradients->insert(gradients->end(), mine.begin(), mine.end());
-    return gradient;
-  }
-};
-
 std::vector<Mlp> ensemble(at::TensorList parameters, int64_t n, bool relu) {
   std::vector<Mlp> networks;
   const size_t each = parameters.size() / n;
@@ -59,16 +19,6 @@ Tensor values(std::vector<Mlp>& critics, const Tensor& x) {  // (B, n)
   Tensors columns;
   for (auto& critic : critics) columns.push_back(critic.forward(x));
   return at::cat(columns, 1);
-}
-
-// state: first moments, then second moments, then step counts
-void adam(at::TensorList parameters, const Tensors& gradients, at::TensorList state, double rate,
-          at::ArrayRef<double> betas_and_eps) {
-  const size_t n = parameters.size();
-  at::_foreach_add_(state.slice(2 * n, n), 1);
-  at::_fused_adam_(parameters, gradients, state.slice(0, n), state.slice(n, n), {},
-                   state.slice(2 * n, n), rate, betas_and_eps[0], betas_and_eps[1], 0.0,
-                   betas_and_eps[2], false, false);
 }
 
 Tensor critic_step(std::vector<Mlp>& critics, const Tensor& x, const Tensor& targets, double scale,
@@ -190,4 +140,6 @@ Tensors td3_step(at::TensorList actor, at::TensorList actor_target, at::TensorLi
 TORCH_LIBRARY(subgoal, library) {
   library.def("sac_step", &sac_step);
   library.def("td3_step", &td3_step);
+  library.def("ppo_epoch", &ppo_epoch);
+  library.def("gae", &gae);
 }

@@ -223,8 +223,10 @@ def test_which_cores_a_run_uses(changes, n_cores, n_threads, overlap, tmp_path: 
 def test_overlap_that_cannot_be_is_refused(tmp_path: Path):
     with pytest.raises(ValueError, match="overlap=true has no effect on ppo"):
         train(tmp_path, *TINY, "env=Pendulum-v1", "algorithm=ppo", "overlap=true")
-    with pytest.raises(ValueError, match="update=native has no effect on ppo"):
-        train(tmp_path, *TINY, "env=Pendulum-v1", "algorithm=ppo", "update=native")
+    with pytest.raises(ValueError, match="update=native has no effect on tqc"):
+        train(tmp_path, *TINY, "env=Pendulum-v1", "algorithm=tqc", "update=native")
+    with pytest.raises(ValueError, match="unknown update 'compile'; known: auto, eager, native"):
+        train(tmp_path, *TINY, "env=Pendulum-v1", "algorithm=ppo", "update=compile")
 
 
 @pytest.mark.parametrize("overlap", [True, False])

@@ -1,0 +1,183 @@
+"""The losses of PPO (https://arxiv.org/abs/1707.06347), and the gradient steps that they make."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+
+@dataclass(frozen=True)
+class PpoSettings:
+    """
+    What the losses of one training go by; as SB3's PPO has them.
+
+    :param clip_range: of the probability ratio, epsilon in the paper
+    :param clip_range_vf: of the change of values, None: values are not clipped
+    :param ent_coef: weight of the entropy, c2 in the paper
+    :param vf_coef: weight of the values' error, c1 in the paper
+    :param max_grad_norm: of all gradients together
+    :param normalize_advantage: over each minibatch
+    :param target_kl: training ends where the divergence is 1.5 times that; None: never
+    """
+
+    clip_range: float
+    clip_range_vf: float | None
+    ent_coef: float
+    vf_coef: float
+    max_grad_norm: float
+    normalize_advantage: bool
+    target_kl: float | None
+
+
+class Rollout(NamedTuple):
+    """
+    What was collected, or a minibatch of it: N transitions.
+
+    :param observations: (N, ...) as the policy reads them, a dict of such
+    :param actions: (N, A), or (N,) where they are discrete
+    :param values: (N,), before the training
+    :param log_prob: (N,), of the actions, before the training
+    :param advantages: (N,)
+    :param returns: (N,), that the values shall predict
+    """
+
+    observations: Any
+    actions: th.Tensor
+    values: th.Tensor
+    log_prob: th.Tensor
+    advantages: th.Tensor
+    returns: th.Tensor
+
+    def minibatch(self, rows: th.Tensor) -> "Rollout":
+        """
+        Pick transitions.
+
+        :param rows: their numbers
+        """
+        observations, *others = self
+        if isinstance(observations, dict):
+            picked: Any = {key: value[rows] for key, value in observations.items()}
+        else:
+            picked = observations[rows]
+        return Rollout(picked, *(each[rows] for each in others))
+
+
+class PpoLosses(NamedTuple):
+    """What a minibatch measured, scalars; ``loss`` is what is learned from."""
+
+    policy_gradient_loss: Any
+    value_loss: Any
+    entropy_loss: Any
+    approx_kl: Any
+    clip_fraction: Any
+    loss: Any
+
+
+class PpoUpdate:
+    """
+    Gradient steps of PPO on an SB3 policy of any networks.
+
+    Another loss is a method of a subclass, which ``PPO.update_class`` names.
+
+    :param policy: with its optimiser
+    """
+
+    def __init__(self, policy: ActorCriticPolicy) -> None:
+        self.policy = policy
+
+    def epoch(
+        self,
+        rollout: Rollout,
+        order: np.ndarray,
+        batch_size: int,
+        learning_rate: float,
+        settings: PpoSettings,
+    ) -> tuple[list[PpoLosses], bool]:
+        """
+        Learn from each transition once.
+
+        :param rollout: N transitions
+        :param order: (N,), a permutation
+        :param batch_size: transitions in a minibatch; the last one may be smaller
+        :param learning_rate: of the optimiser
+        :param settings: of the losses
+        :return: what each minibatch measured, and False where the divergence grew too large: from
+            the last minibatch nothing was learned
+        """
+        self.policy.optimizer.param_groups[0]["lr"] = learning_rate
+        measured = []
+        picked = th.as_tensor(order, device=self.policy.device)
+        for start in range(0, len(order), batch_size):
+            rows = picked[start : start + batch_size]
+            losses = self.losses(rollout.minibatch(rows), settings)
+            measured.append(PpoLosses(*(float(each.detach()) for each in losses)))
+            if too_far(measured, settings):
+                return measured, False
+            self.policy.optimizer.zero_grad()
+            losses.loss.backward()
+            th.nn.utils.clip_grad_norm_(self.policy.parameters(), settings.max_grad_norm)
+            self.policy.optimizer.step()
+        return measured, True
+
+    def losses(self, batch: Rollout, settings: PpoSettings) -> PpoLosses:
+        """
+        Measure policy and values (equation 9).
+
+        :param batch: of B transitions
+        :param settings: of the losses
+        """
+        values, log_prob, entropy = self.policy.evaluate_actions(batch.observations, batch.actions)
+        log_ratio = log_prob - batch.log_prob
+        ratio = log_ratio.exp()
+        policy_loss = self.policy_loss(ratio, batch.advantages, settings)
+        value_loss = self.value_loss(values.flatten(), batch, settings)
+        entropy_loss = log_prob.mean() if entropy is None else -entropy.mean()
+        with th.no_grad():
+            # http://joschu.net/blog/kl-approx.html
+            divergence = (ratio - 1 - log_ratio).mean()
+            clipped = ((ratio - 1).abs() > settings.clip_range).double().mean()
+        loss = policy_loss + settings.ent_coef * entropy_loss + settings.vf_coef * value_loss
+        return PpoLosses(policy_loss, value_loss, entropy_loss, divergence, clipped, loss)
+
+    def policy_loss(
+        self, ratio: th.Tensor, advantages: th.Tensor, settings: PpoSettings
+    ) -> th.Tensor:
+        """
+        Measure the policy by the clipped surrogate (equation 7).
+
+        :param ratio: (B,), of the actions' probabilities to those before the training
+        :param advantages: (B,)
+        :param settings: of the losses
+        :return: scalar
+        """
+        if settings.normalize_advantage and len(advantages) > 1:
+            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        clipped = ratio.clamp(1 - settings.clip_range, 1 + settings.clip_range)
+        return -th.min(advantages * ratio, advantages * clipped).mean()
+
+    def value_loss(self, values: th.Tensor, batch: Rollout, settings: PpoSettings) -> th.Tensor:
+        """
+        Measure the values' error.
+
+        :param values: (B,), now
+        :param batch: of B transitions
+        :param settings: of the losses
+        :return: scalar
+        """
+        if settings.clip_range_vf is not None:
+            most = settings.clip_range_vf
+            values = batch.values + (values - batch.values).clamp(-most, most)
+        return th.nn.functional.mse_loss(batch.returns, values)
+
+
+def too_far(measured: Sequence[PpoLosses], settings: PpoSettings) -> bool:
+    """
+    Tell whether the policy is so far from the one that acted that training must end.
+
+    :param measured: so far
+    :param settings: of the losses
+    """
+    return settings.target_kl is not None and measured[-1].approx_kl > 1.5 * settings.target_kl
