@@ -100,6 +100,7 @@ class NetworkConfig:
     """Parts of the networks, as nodes with a _target_."""
 
     encoder: Any = None
+    head: Any = None
 
 
 @dataclass

@@ -7,6 +7,7 @@ from typing import Any
 
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.preprocessing import is_image_space
 from torch.nn.modules import activation
 
@@ -30,22 +31,26 @@ def policy_name(observation_space: spaces.Space) -> str:
 def build_policy(
     algorithm: type[BaseAlgorithm],
     observation_space: spaces.Space,
+    action_space: spaces.Space,
     *,
     name: str = "auto",
     encoder: partial[Any] | None = None,
+    head: partial[Any] | None = None,
     optimizer: partial[Any] | None = None,
     **arguments: Any,
-) -> tuple[str, dict[str, Any]]:
+) -> tuple[str | type[BasePolicy], dict[str, Any]]:
     """
     Turn the ``policy`` node of a config into the policy arguments of an algorithm.
 
     :param algorithm: the class that will use the policy
     :param observation_space: of the environment
+    :param action_space: of the environment
     :param name: a key of ``policy_aliases``, or ``auto``
     :param encoder: the ``network.encoder`` node; None: as SB3 chooses
+    :param head: the ``network.head`` node; None: as SB3 chooses
     :param optimizer: one of torch's with its arguments; None: Adam
     :param arguments: of the policy class; None stands for its own default
-    :return: policy name and ``policy_kwargs``
+    :return: policy name, or a class where the head is not SB3's, and ``policy_kwargs``
     :raises UserError: if the algorithm has no such policy, or the policy no such argument
     """
     name = policy_name(observation_space) if name == "auto" else name
@@ -67,7 +72,8 @@ def build_policy(
     if optimizer is not None:
         kwargs["optimizer_class"] = optimizer.func
         kwargs["optimizer_kwargs"] = dict(optimizer.keywords)
-    return name, kwargs
+    with_head = policy_class if head is None else head(policy_class, action_space)
+    return (name if with_head is policy_class else with_head), kwargs
 
 
 def _activation(name: str) -> type:

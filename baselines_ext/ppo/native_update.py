@@ -14,6 +14,12 @@ from stable_baselines3.common.policies import (
     MultiInputActorCriticPolicy,
 )
 
+from baselines_ext.networks.heads import (
+    LEAST_SHARE,
+    BetaDistribution,
+    BetaPolicy,
+    MultiInputBetaPolicy,
+)
 from baselines_ext.networks.plain import (
     Network,
     NotPlainError,
@@ -25,23 +31,31 @@ from baselines_ext.ppo.losses import PpoLosses, PpoSettings, PpoUpdate, Rollout,
 from baselines_ext.updates.adam import LeanAdam
 from baselines_ext.updates.native.build import Ops
 
+_POLICIES = (ActorCriticPolicy, MultiInputActorCriticPolicy, BetaPolicy, MultiInputBetaPolicy)
+_HEADS: dict[type, str] = {
+    CategoricalDistribution: "categorical",
+    DiagGaussianDistribution: "gaussian",
+    BetaDistribution: "beta",
+}
+
 
 class PlainActorCritic:
     """
     The networks of an SB3 policy, side by side: an actor and a critic.
 
     :param policy: that holds them
-    :raises NotPlainError: if they are more than multi-layer perceptrons, or its actions neither
-        Gaussian nor categorical
+    :raises NotPlainError: if they are more than multi-layer perceptrons, or another head than
+        a Gaussian, categorical or Beta distribution
     """
 
     def __init__(self, policy: BasePolicy) -> None:
-        if type(policy) not in (ActorCriticPolicy, MultiInputActorCriticPolicy):
+        if type(policy) not in _POLICIES:
             raise NotPlainError(f"its policy is {type(policy).__name__}")
         assert isinstance(policy, ActorCriticPolicy)
         distribution = type(policy.action_dist)
-        if distribution not in (DiagGaussianDistribution, CategoricalDistribution):
+        if distribution not in _HEADS:
             raise NotPlainError(f"its actions are those of a {distribution.__name__}")
+        self.head: str = _HEADS[distribution]
         require_flat_features(policy)
         nets, activation = policy.mlp_extractor, policy.activation_fn
         actor = linear_layers([*nets.policy_net, policy.action_net])
@@ -73,6 +87,7 @@ class NativePpoUpdate(PpoUpdate):
         self._is_relu = ops.is_relu(policy.activation_fn)
         self._adam = LeanAdam(policy.optimizer, networks.parameters)
         self._parameters = [parameter.detach() for parameter in networks.parameters]
+        self._head = networks.head
         self._counts = len(networks.actor.parameters), len(networks.critic.parameters)
 
     def epoch(
@@ -97,6 +112,7 @@ class NativePpoUpdate(PpoUpdate):
         rows = self._ops.ppo_epoch(
             self._parameters,
             *self._counts,
+            self._head,
             self._adam.state,
             list(rollout),
             th.from_numpy(order),
@@ -112,6 +128,7 @@ class NativePpoUpdate(PpoUpdate):
                 settings.max_grad_norm,
                 never if settings.target_kl is None else settings.target_kl,
                 float(settings.normalize_advantage),
+                LEAST_SHARE,
             ],
         )
         measured = [PpoLosses(*row) for row in rows.tolist()]

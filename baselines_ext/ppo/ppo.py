@@ -116,6 +116,8 @@ class PPO(Linked, SchedulesLearningRate, sb3.PPO):
         if not isinstance(self.action_space, spaces.Box):
             return chosen, chosen
         actions = chosen.reshape(-1, *self.action_space.shape)
+        if self.policy.squash_output:
+            return chosen, self.policy.unscale_action(actions)
         return chosen, np.clip(actions, self.action_space.low, self.action_space.high)
 
     # ---- rollouts

@@ -27,11 +27,13 @@ def make_model(cfg: DictConfig, spec: AlgorithmSpec, venv: VecEnv | None) -> Lea
     arguments: dict[str, Any] = {"seed": cfg.seed, "device": str(get_device(cfg.device))}
     if venv is not None:
         build_policy = instantiate(cfg.policy)
-        encoder = OmegaConf.select(cfg, "network.encoder")  # runs of before have none
+        # runs of before have none
+        parts = {key: OmegaConf.select(cfg, f"network.{key}") for key in ("encoder", "head")}
         policy, policy_kwargs = build_policy(
             spec.learner.target,
             venv.observation_space,
-            encoder=None if encoder is None else instantiate(encoder),
+            venv.action_space,
+            **{key: instantiate(node) for key, node in parts.items() if node is not None},
         )
         arguments |= {"policy": policy, "env": venv, "policy_kwargs": policy_kwargs}
     arguments = accepted(spec.algorithm.target, arguments)

@@ -85,13 +85,13 @@ def plain_agent(model: object) -> BaseAlgorithm | None:
     Build an agent of SB3's own class that acts as another does; its optimisers are fresh.
 
     :param model: of one of our classes, or of SB3's
-    :return: None where SB3 has no such algorithm, or where the algorithm makes more of its policy
-        than SB3 would
+    :return: None where SB3 has no such algorithm or policy, or where the algorithm makes more of
+        its policy than SB3 would
     """
     if not isinstance(model, BaseAlgorithm):
         return None
     library_class = _library_class(type(model))
-    if library_class is None:
+    if library_class is None or not model.policy_class.__module__.startswith(_LIBRARIES):
         return None
     with th.random.fork_rng():  # building networks draws their first weights
         plain = _plain_copy(model, library_class)

@@ -64,7 +64,9 @@ def test_each_preset_is_found_by_its_pair(preset: str, tmp_path: Path):
         assert plain != cfg
 
 
-@pytest.mark.parametrize("group", ["policy", "network/encoder", "tracking", "render", "evaluator"])
+@pytest.mark.parametrize(
+    "group", ["policy", "network/encoder", "network/head", "tracking", "render", "evaluator"]
+)
 def test_each_option_of_the_other_groups_composes(group: str, tmp_path: Path):
     for name in names(group):
         with hydra_main([f"{group}={name}"], tmp_path) as cfg:

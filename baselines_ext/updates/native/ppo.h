@@ -77,6 +77,70 @@ struct Categorical {
   }
 };
 
+// First and second derivative of the logarithm of the gamma function, for x >= 1: shifted to where
+// a few terms of their series suffice (Abramowitz and Stegun, 6.3.18 and 6.4.12).
+double digamma(double x) {
+  double sum = 0;
+  for (; x < 6; x += 1) sum -= 1 / x;
+  const double y = 1 / (x * x);
+  return sum + std::log(x) - 0.5 / x -
+         y * (1. / 12 - y * (1. / 120 - y * (1. / 252 - y * (1. / 240 - y * (1. / 132 - y * (691. / 32760 - y / 12))))));
+}
+
+double trigamma(double x) {
+  double sum = 0;
+  for (; x < 6; x += 1) sum += 1 / (x * x);
+  const double y = 1 / (x * x);
+  return sum + 1 / x + 0.5 * y +
+         y / x * (1. / 6 - y * (1. / 30 - y * (1. / 42 - y * (1. / 30 - y * (5. / 66 - y * (691. / 2730 - y * 7. / 6))))));
+}
+
+// Over [-1, 1], in float64: see networks/heads.py.
+template <typename T>
+struct Beta {
+  const T *outputs, *actions;
+  T* of_outputs;
+  int64_t n;
+  double least_share;
+
+  double parameter(int64_t k) const {  // 1 + softplus, as torch computes it
+    const double x = outputs[k];
+    return 1 + (x > 20 ? x : std::log1p(std::exp(x)));
+  }
+
+  double share(int64_t k) const {
+    return std::min(std::max(0.5 * (double(actions[k]) + 1), least_share), 1 - least_share);
+  }
+
+  T log_prob(int64_t row, int64_t i, T* entropy) {
+    double sum = 0, entropies = 0;
+    for (int64_t j = 0; j < n; ++j) {
+      const double a = parameter(2 * row * n + j), b = parameter((2 * row + 1) * n + j);
+      const double x = share(i * n + j);
+      const double norm = std::lgamma(a) + std::lgamma(b) - std::lgamma(a + b);
+      sum += (a - 1) * std::log(x) + (b - 1) * std::log1p(-x) - norm - M_LN2;
+      entropies += norm - (a - 1) * digamma(a) - (b - 1) * digamma(b) +
+                   (a + b - 2) * digamma(a + b) + M_LN2;
+    }
+    *entropy = T(entropies);
+    return T(sum);
+  }
+
+  void backward(int64_t row, int64_t i, T of_log_prob, T of_entropy, T) {
+    for (int64_t j = 0; j < n; ++j) {
+      const int64_t ka = 2 * row * n + j, kb = ka + n;
+      const double a = parameter(ka), b = parameter(kb), x = share(i * n + j);
+      const double both = digamma(a + b), third = (a + b - 2) * trigamma(a + b);
+      const double of_a = of_log_prob * (std::log(x) - digamma(a) + both) +
+                          of_entropy * (third - (a - 1) * trigamma(a));
+      const double of_b = of_log_prob * (std::log1p(-x) - digamma(b) + both) +
+                          of_entropy * (third - (b - 1) * trigamma(b));
+      of_outputs[ka] = T(of_a / (1 + std::exp(-double(outputs[ka]))));
+      of_outputs[kb] = T(of_b / (1 + std::exp(-double(outputs[kb]))));
+    }
+  }
+};
+
 template <typename T>
 struct PpoBatch {
   const int64_t* rows;
@@ -150,18 +214,18 @@ void clip_norm(const Tensors& gradients, double most) {
   });
 }
 
-// parameters: those of the actor, of the critic, and the log standard deviation if actions are
-// continuous. rollout: observations (N, W), actions (N, A) or (N,), old values, old log-probability,
+// parameters: those of the actor, of the critic, and the log standard deviation if the head is
+// gaussian; others: categorical, beta. rollout: observations (N, W), actions (N, A) or (N,), old values, old log-probability,
 // advantages, returns (N,). order: (N,). Returns one row per minibatch: policy loss, value loss,
 // negative entropy, divergence, clipped share, whole loss; the last one was not learned from if its
 // divergence is too large.
-Tensor ppo_epoch(at::TensorList parameters, int64_t n_actor, int64_t n_critic, at::TensorList state,
-                 at::TensorList rollout, const Tensor& order, int64_t batch_size, bool relu,
+Tensor ppo_epoch(at::TensorList parameters, int64_t n_actor, int64_t n_critic,
+                 c10::string_view head, at::TensorList state, at::TensorList rollout, const Tensor& order, int64_t batch_size, bool relu,
                  double rate, at::ArrayRef<double> betas_and_eps, at::ArrayRef<double> options) {
   const PpoOptions o{options[0], options[1], options[2], options[3],
                      options[4], options[5], options[6] != 0};
   Mlp actor{parameters.slice(0, n_actor), relu}, critic{parameters.slice(n_actor, n_critic), relu};
-  const bool continuous = parameters.size() > size_t(n_actor + n_critic);
+  const bool gaussian = head == "gaussian";
   std::vector<double> rows;
   for (int64_t start = 0; start < order.size(0); start += batch_size) {
     const Tensor chosen = order.slice(0, start, std::min(start + batch_size, order.size(0)));
@@ -176,7 +240,9 @@ Tensor ppo_epoch(at::TensorList parameters, int64_t n_actor, int64_t n_critic, a
                                      data(4), data(5), values.data_ptr<scalar_t>(),
                                      of_values.data_ptr<scalar_t>()};
       scalar_t *mine = outputs.data_ptr<scalar_t>(), *of_mine = of_outputs.data_ptr<scalar_t>();
-      if (continuous) {
+      if (head == "beta") {
+        m = batch.losses(Beta<scalar_t>{mine, data(1), of_mine, outputs.size(1) / 2, options[7]}, o);
+      } else if (gaussian) {
         of_log_std = at::zeros_like(parameters.back());
         m = batch.losses(Gaussian<scalar_t>{mine, parameters.back().data_ptr<scalar_t>(), data(1),
                                             of_mine, of_log_std.data_ptr<scalar_t>(),
@@ -195,7 +261,7 @@ Tensor ppo_epoch(at::TensorList parameters, int64_t n_actor, int64_t n_critic, a
     Tensors gradients;
     actor.backward(of_outputs, &gradients, false);
     critic.backward(of_values, &gradients, false);
-    if (continuous) gradients.push_back(of_log_std);
+    if (gaussian) gradients.push_back(of_log_std);
     clip_norm(gradients, o.max_grad_norm);
     adam(parameters, gradients, state, rate, betas_and_eps);
   }

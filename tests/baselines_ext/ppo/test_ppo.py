@@ -26,9 +26,9 @@ FLAT, GOALS = "MlpPolicy", "MultiInputPolicy"
 
 
 def made(algorithm: type[sb3.PPO], env: str, n_envs: int = 2, **options: Any) -> Any:
-    policy = GOALS if env.startswith("PointReach") else FLAT
+    usual = GOALS if env.startswith("PointReach") else FLAT
     model = algorithm(
-        policy,
+        options.pop("policy", usual),
         make_vec_env(env, n_envs, seed=0),
         seed=1,
         device="cpu",
@@ -86,7 +86,7 @@ def fill(model: Any, rng: np.random.Generator) -> None:
     if isinstance(model.action_space, gym.spaces.Discrete):
         buffer.actions = rng.integers(0, model.action_space.n, buffer.actions.shape)
     else:
-        buffer.actions = rng.standard_normal(buffer.actions.shape).astype(np.float32)
+        buffer.actions = rng.uniform(-1, 1, buffer.actions.shape).astype(np.float32)
     dtype = np.dtype(str(th.get_default_dtype()).removeprefix("torch."))
     for name in ("values", "advantages", "returns"):
         setattr(buffer, name, rng.standard_normal(shape).astype(dtype))
