@@ -17,7 +17,7 @@ LAYOUTS = {
 }
 """Unit cells, the highest row first: S holds the start, # is wall."""
 
-_CELL = 64  # pixels
+_CELL = 96  # pixels
 
 
 class WindingMaze(gym.Env):
@@ -96,20 +96,24 @@ class WindingMaze(gym.Env):
         return (distance <= self.distance_threshold).astype(np.float32) - 1
 
     def render(self) -> np.ndarray:
-        """Draw the walls, the goal's disc, markers and the point, 64 pixels per cell."""
+        """Draw walls, the disc where the goal is reached, point and markers, 96 pixels per cell."""
         axes = [(np.arange(_CELL * n) + 0.5) / _CELL for n in self._cells.shape]
         points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
         image = np.full((*points.shape[:2], 3), 240, np.uint8)
         image[np.kron(~self._is_free, np.ones((_CELL, _CELL))) == 1] = (90, 90, 90)
-        for centre, radius, colour in (
-            (self._goal, self.distance_threshold, (140, 200, 140)),
-            *(
-                (marker.position[:2], 0.2, 255 * np.array(marker.colour))
-                for marker in self._markers
-            ),
-            (self._position, 0.1, (30, 60, 160)),
-        ):
-            image[np.linalg.norm(points - centre, axis=-1) <= radius] = colour
+        from_goal, from_point = (
+            np.linalg.norm(points - place, axis=-1) for place in (self._goal, self._position)
+        )
+        image[from_goal <= self.distance_threshold] = (255, 205, 205)
+        image[from_point <= 0.1] = (30, 60, 160)
+        for marker in self._markers:
+            distance = np.linalg.norm(points - marker.position[:2], axis=-1)
+            near = (
+                np.abs(distance - self.distance_threshold) <= 0.03
+                if marker.is_ring
+                else distance <= 0.07
+            )
+            image[near] = 255 * np.array(marker.colour)
         self._markers = ()
         return np.ascontiguousarray(image.transpose(1, 0, 2)[::-1])
 
