@@ -81,8 +81,16 @@ def show_markers(env: gym.Env, markers: Sequence[Marker]) -> bool:
         return False
     for marker in markers:
         draw = _add_ring if marker.is_ring else _add_dot
-        draw(viewer, marker.position, np.array([*marker.colour, 1.0]))
+        draw(viewer, marker.position, np.array([*_lit(viewer.model, marker.colour), 1.0]))
     return True
+
+
+def _lit(model: Any, colour: tuple[float, float, float]) -> np.ndarray:
+    """Darken a colour by as much as the lights would whiten it: orange would become yellow."""
+    head = model.vis.headlight
+    lights = (model.light_ambient + model.light_diffuse)[model.light_active.astype(bool)]
+    light = head.active * (head.ambient + head.diffuse) + lights.sum(axis=0)
+    return np.array(colour) / max(1.0, light.max())
 
 
 def _add_dot(viewer: Any, position: np.ndarray, rgba: np.ndarray) -> None:

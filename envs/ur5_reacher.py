@@ -28,12 +28,12 @@ class UR5Reacher(ThresholdGoals):
 
     def goal_positions(self, goal: np.ndarray) -> list[np.ndarray]:
         """
-        Tell where the wrist is at the angles of a goal.
+        Tell where the wrist is at the angles of a goal, or of a subgoal that also has velocities.
 
-        :param goal: radians (3,)
+        :param goal: the three angles (radians) first
         :return: one point (3,), metres
         """
-        pan, lift, elbow = goal
+        pan, lift, elbow = goal[:3]
         out = _UPPER_ARM * np.cos(lift) + _FOREARM * np.cos(lift + elbow)
         height = _SHOULDER_HEIGHT - _UPPER_ARM * np.sin(lift) - _FOREARM * np.sin(lift + elbow)
         x = out * np.cos(pan) - _WRIST_SIDE * np.sin(pan)

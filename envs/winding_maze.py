@@ -7,6 +7,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from envs.drawing import Canvas
 from envs.markers import Marker
 from envs.point_reach import Observation
 
@@ -97,25 +98,16 @@ class WindingMaze(gym.Env):
 
     def render(self) -> np.ndarray:
         """Draw walls, the disc where the goal is reached, point and markers, 96 pixels per cell."""
-        axes = [(np.arange(_CELL * n) + 0.5) / _CELL for n in self._cells.shape]
-        points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-        image = np.full((*points.shape[:2], 3), 240, np.uint8)
-        image[np.kron(~self._is_free, np.ones((_CELL, _CELL))) == 1] = (90, 90, 90)
-        from_goal, from_point = (
-            np.linalg.norm(points - place, axis=-1) for place in (self._goal, self._position)
-        )
-        image[from_goal <= self.distance_threshold] = (255, 205, 205)
-        image[from_point <= 0.1] = (30, 60, 160)
+        free = np.kron(self._is_free.T[::-1], np.ones((_CELL, _CELL), bool))
+        image = np.where(free[..., None], 240, 90).repeat(3, axis=2).astype(np.uint8)
+        x, y = ((np.arange(_CELL * n) + 0.5) / _CELL for n in self._cells.shape)
+        canvas = Canvas(image, x, y[::-1])
+        canvas.disc(self._goal, self.distance_threshold, (255, 205, 205))
+        canvas.disc(self._position, 0.1, (30, 60, 160))
         for marker in self._markers:
-            distance = np.linalg.norm(points - marker.position[:2], axis=-1)
-            near = (
-                np.abs(distance - self.distance_threshold) <= 0.03
-                if marker.is_ring
-                else distance <= 0.07
-            )
-            image[near] = 255 * np.array(marker.colour)
+            canvas.marker(marker, self.distance_threshold)
         self._markers = ()
-        return np.ascontiguousarray(image.transpose(1, 0, 2)[::-1])
+        return image
 
     def show_markers(self, markers: Sequence[Marker]) -> None:
         """

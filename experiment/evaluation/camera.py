@@ -137,10 +137,10 @@ class Camera(gym.Wrapper):
             q=self._agent.q if info else None,
         )
 
-    def _reached(self, achieved: Any, goal: np.ndarray) -> bool:
-        """Ask whether the environment pays for a subgoal as it would for the goal."""
+    def _reached(self, achieved: Any, goal: np.ndarray) -> bool | None:
+        """Ask whether the environment pays for a subgoal as for the goal; None: it cannot."""
         if achieved is None or achieved.shape != goal.shape:
-            return False
+            return None
         compute_reward = self.get_wrapper_attr("compute_reward")
         return bool(compute_reward(achieved, goal, {}) >= compute_reward(goal, goal, {}))
 

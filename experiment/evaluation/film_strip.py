@@ -25,13 +25,14 @@ class StepNumbers:
 
     :param success: None if the environment does not say
     :param goal_distance: in the goal's unit; None without goals
-    :param subgoals_reached: for each layer that sets subgoals, highest first
+    :param subgoals_reached: for each layer that sets subgoals, highest first; None if the
+        environment cannot say, because they are no goals of its own
     :param q: the critics' smallest value of the action; None if the agent has no critics
     """
 
     success: bool | None
     goal_distance: float | None
-    subgoals_reached: Sequence[bool]
+    subgoals_reached: Sequence[bool | None]
     q: float | None
 
 
@@ -90,9 +91,9 @@ class FilmStrip:
                 ]
             else:
                 values = [getattr(step, metric) for step in steps]
-                if any(value is not None for value in values):  # no critics: no q
-                    rows.append((metric.replace("_", " "), values, _LINE))
-        return rows
+                rows.append((metric.replace("_", " "), values, _LINE))
+        # no critics: no q
+        return [row for row in rows if any(value is not None for value in row[1])]
 
     def _draw_row(
         self,
@@ -130,7 +131,7 @@ class FilmStrip:
         return _NAMES + min(step / longest, 1.0) * (self._width - _MARGIN - _NAMES)
 
 
-def _at(values: Sequence[bool], index: int) -> bool | None:
+def _at(values: Sequence[bool | None], index: int) -> bool | None:
     return values[index] if index < len(values) else None
 
 

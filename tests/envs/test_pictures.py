@@ -54,6 +54,7 @@ def test_goals_that_are_angles_are_shown_where_the_body_then_is(name: str, reach
         angles = goal if reached == "wrist" else goal[:1]
         env.set_state(angles, np.zeros_like(angles))
         (place,) = goal_positions(env, goal)
+        assert goal_positions(env, np.append(goal, [0, 0, 0]))[0] == pytest.approx(place)
         geom = env.data.geom_xpos[-1]  # both are the last of their model
         assert place == pytest.approx(geom, abs=1e-6)
 

@@ -193,6 +193,8 @@ def test_the_strip_has_a_row_per_metric_and_layer():
     assert strip.draw("title", (), STEPS, 2).shape == (22 * 5 + 6, 300, 3)
     alone = [StepNumbers(True, None, [], None)]
     assert strip.draw("no critics", (), alone, 0).shape == (22 * 2 + 6, 300, 3)
+    unknown = [StepNumbers(True, None, [None, None], None)]
+    assert strip.draw("subgoals of another kind", (), unknown, 2).shape == (22 * 2 + 6, 300, 3)
 
 
 @pytest.mark.parametrize(("width", "n_rows"), [(480, 1), (300, 2), (100, 3)])
