@@ -1,6 +1,6 @@
 """Walk an ant to a place, in the open or through four rooms: two tasks of the HAC paper."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -23,6 +23,7 @@ _WALLS = (  # centre x, y and half widths of the four rooms' walls
     (0, 7.25, 0.5, 0.75),
     (0, -7.25, 0.5, 0.75),
 )
+_FLOOR = (0.2, 0.23, 0.26), (0.26, 0.29, 0.32)  # colours of its squares
 
 
 class AntReacher(ThresholdGoals):
@@ -36,7 +37,6 @@ class AntReacher(ThresholdGoals):
     """
 
     metadata = {"render_modes": ["human", "rgb_array"], "render_fps": 3}  # noqa: RUF012
-    camera: ClassVar[dict[str, Any]] = {"distance": 27.0, "elevation": -65.0, "lookat": np.zeros(3)}
     gear = 16.0
     walls: tuple[tuple[float, float, float, float], ...] = ()
     goal_thresholds = (0.5, 0.5, 0.2)
@@ -62,6 +62,9 @@ class AntReacher(ThresholdGoals):
                 conaffinity=1,
                 rgba=[0.4, 0.4, 0.4, 1],
             )
+        # its black and white squares would outshine ant, goal and subgoals
+        spec.texture("texplane").rgb1, spec.texture("texplane").rgb2 = _FLOOR
+        spec.material("MatPlane").reflectance = 0
         model = spec.compile()
         model.vis.global_.offwidth, model.vis.global_.offheight = self.width, self.height
         return model, mujoco.MjData(model)

@@ -6,6 +6,8 @@ import numpy as np
 
 from envs.mujoco_goals import ASSETS, ThresholdGoals
 
+_HINGE, _LENGTH = np.array([0.0, 0.0, 0.6]), 0.5  # metres, as in pendulum.xml
+
 
 class InvertedPendulum(ThresholdGoals):
     """
@@ -26,6 +28,15 @@ class InvertedPendulum(ThresholdGoals):
         bounds = np.array([np.pi, 15.0])
         thresholds = [np.deg2rad(9.5), 0.6]
         super().__init__(ASSETS / "pendulum.xml", 10, -bounds, bounds, thresholds, render_mode)
+
+    def goal_positions(self, goal: np.ndarray) -> list[np.ndarray]:
+        """
+        Tell where the mass is at the angle of a goal; its velocity is not to be seen.
+
+        :param goal: angle and velocity (2,)
+        :return: one point (3,), metres
+        """
+        return [np.array([np.sin(goal[0]), 0.0, np.cos(goal[0])]) * _LENGTH + _HINGE]
 
     def _observation(self) -> np.ndarray:
         angle, velocity = self._achieved()

@@ -42,6 +42,14 @@ class FlatKitchenGoals(gym.ObservationWrapper, gym.utils.RecordConstructorArgs):
             flat[key] = np.concatenate([observation[key][task] for task in self._tasks])
         return flat
 
+    def goal_positions(self, goal: np.ndarray) -> list[np.ndarray]:  # noqa: ARG002
+        """
+        Tell that goals are no places: they are angles and poses, one after the other.
+
+        :param goal: of all tasks (G,)
+        """
+        return []
+
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Step; the reward and ``is_success`` are of all tasks together."""
         observation, _, terminated, truncated, info = self.env.step(action)

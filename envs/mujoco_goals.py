@@ -1,7 +1,7 @@
 """What the MuJoCo environments of the HAC paper share: goals with a threshold per dimension."""
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -28,7 +28,6 @@ class ThresholdGoals(MujocoEnv):
     """
 
     metadata = {"render_modes": ["human", "rgb_array"]}  # noqa: RUF012 (Gymnasium's)
-    camera: ClassVar[dict[str, Any]] = {"distance": 4.0}
 
     def __init__(
         self,
@@ -41,13 +40,7 @@ class ThresholdGoals(MujocoEnv):
     ) -> None:
         self.thresholds = np.asarray(thresholds, np.float64)
         self._goal = np.zeros(len(self.thresholds))
-        super().__init__(
-            str(model_path),
-            frame_skip,
-            None,
-            render_mode,
-            default_camera_config=self.camera,
-        )
+        super().__init__(str(model_path), frame_skip, None, render_mode)
         goals = self._goals = spaces.Box(
             np.array(goal_low, np.float64), np.array(goal_high, np.float64), dtype=np.float64
         )

@@ -7,6 +7,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from envs.drawing import Canvas
 from envs.markers import Marker
 
 Observation = dict[str, np.ndarray]
@@ -84,17 +85,15 @@ class PointReach(gym.Env):
         return reached.astype(np.float32) - 1
 
     def render(self) -> np.ndarray:
-        """Draw the square, the goal's disc, markers and the point, (256, 256, 3)."""
-        size = 256
-        axis = np.linspace(-1, 1, size)
-        pixels = np.stack(np.meshgrid(axis, -axis), axis=-1)
-        image = np.full((size, size, 3), 255, np.uint8)
+        """Draw the disc where the goal is reached, the point and markers, (480, 480, 3)."""
+        axis = np.linspace(-1, 1, 480)
+        image = np.full((480, 480, 3), 255, np.uint8)
         image[[0, -1]] = image[:, [0, -1]] = 160
-        image[self._distance(pixels, self._goal) <= self.distance_threshold] = (140, 200, 140)
+        canvas = Canvas(image, axis, -axis)
+        canvas.disc(self._goal, self.distance_threshold, (255, 205, 205))
+        canvas.disc(self._position, 0.04, (30, 60, 160))
         for marker in self._markers:
-            near = self._distance(pixels, marker.position[:2]) <= 0.06
-            image[near] = 255 * np.array(marker.colour)
-        image[self._distance(pixels, self._position) <= 0.04] = (30, 60, 160)
+            canvas.marker(marker, self.distance_threshold)
         self._markers = ()
         return image
 

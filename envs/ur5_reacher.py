@@ -6,6 +6,7 @@ from envs.mujoco_goals import ASSETS, ThresholdGoals
 
 _START = (0.00596625837, 0.00322757851, -0.127944547)
 _SHOULDER_HEIGHT, _UPPER_ARM, _FOREARM = 0.089159, 0.425, 0.39225
+_WRIST_SIDE = 0.01615  # of the wrist, from the plane through the pan axis
 
 
 class UR5Reacher(ThresholdGoals):
@@ -24,6 +25,20 @@ class UR5Reacher(ThresholdGoals):
         bounds = np.full(3, 2 * np.pi)
         thresholds = np.full(3, np.deg2rad(10))
         super().__init__(ASSETS / "ur5.xml", 15, -bounds, bounds, thresholds, render_mode)
+
+    def goal_positions(self, goal: np.ndarray) -> list[np.ndarray]:
+        """
+        Tell where the wrist is at the angles of a goal, or of a subgoal that also has velocities.
+
+        :param goal: the three angles (radians) first
+        :return: one point (3,), metres
+        """
+        pan, lift, elbow = goal[:3]
+        out = _UPPER_ARM * np.cos(lift) + _FOREARM * np.cos(lift + elbow)
+        height = _SHOULDER_HEIGHT - _UPPER_ARM * np.sin(lift) - _FOREARM * np.sin(lift + elbow)
+        x = out * np.cos(pan) - _WRIST_SIDE * np.sin(pan)
+        y = out * np.sin(pan) + _WRIST_SIDE * np.cos(pan)
+        return [np.array([x, y, height])]
 
     def _achieved(self) -> np.ndarray:
         return self.data.qpos.copy()

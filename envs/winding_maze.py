@@ -7,6 +7,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from envs.drawing import Canvas
 from envs.markers import Marker
 from envs.point_reach import Observation
 
@@ -17,7 +18,7 @@ LAYOUTS = {
 }
 """Unit cells, the highest row first: S holds the start, # is wall."""
 
-_CELL = 64  # pixels
+_CELL = 96  # pixels
 
 
 class WindingMaze(gym.Env):
@@ -96,22 +97,17 @@ class WindingMaze(gym.Env):
         return (distance <= self.distance_threshold).astype(np.float32) - 1
 
     def render(self) -> np.ndarray:
-        """Draw the walls, the goal's disc, markers and the point, 64 pixels per cell."""
-        axes = [(np.arange(_CELL * n) + 0.5) / _CELL for n in self._cells.shape]
-        points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-        image = np.full((*points.shape[:2], 3), 240, np.uint8)
-        image[np.kron(~self._is_free, np.ones((_CELL, _CELL))) == 1] = (90, 90, 90)
-        for centre, radius, colour in (
-            (self._goal, self.distance_threshold, (140, 200, 140)),
-            *(
-                (marker.position[:2], 0.2, 255 * np.array(marker.colour))
-                for marker in self._markers
-            ),
-            (self._position, 0.1, (30, 60, 160)),
-        ):
-            image[np.linalg.norm(points - centre, axis=-1) <= radius] = colour
+        """Draw walls, the disc where the goal is reached, point and markers, 96 pixels per cell."""
+        free = np.kron(self._is_free.T[::-1], np.ones((_CELL, _CELL), bool))
+        image = np.where(free[..., None], 240, 90).repeat(3, axis=2).astype(np.uint8)
+        x, y = ((np.arange(_CELL * n) + 0.5) / _CELL for n in self._cells.shape)
+        canvas = Canvas(image, x, y[::-1])
+        canvas.disc(self._goal, self.distance_threshold, (255, 205, 205))
+        canvas.disc(self._position, 0.1, (30, 60, 160))
+        for marker in self._markers:
+            canvas.marker(marker, self.distance_threshold)
         self._markers = ()
-        return np.ascontiguousarray(image.transpose(1, 0, 2)[::-1])
+        return image
 
     def show_markers(self, markers: Sequence[Marker]) -> None:
         """

@@ -34,6 +34,10 @@ def _are_sizes(value: Any) -> bool:
     return value is None or (isinstance(value, Sequence) and all(map(_is_count, value)))
 
 
+def _is_point(value: Any) -> bool:
+    return value is None or (len(value) == 3 and all(map(math.isfinite, value)))
+
+
 def _is_pair_of_seeds(value: Any) -> bool:
     return len(value) == 2 and 0 <= value[0] <= value[1] <= LARGEST_SEED
 
@@ -41,6 +45,7 @@ def _is_pair_of_seeds(value: Any) -> bool:
 _THREADS = Range(lambda value: value == "auto" or _is_count(value), "auto or at least 1")
 _NUMBER = Range(lambda value: not math.isnan(value), "a number")
 _OVERLAP = Range(lambda value: value == "auto" or isinstance(value, bool), "auto, true or false")
+_POINT = Range(_is_point, "three numbers, e.g. [0,0,0.5]")
 _SIZES = Range(_are_sizes, "integers of at least 1, e.g. [256,256] or {pi:[64],qf:[256]}")
 _SEEDS = Range(
     lambda value: value is None or _is_pair_of_seeds(value),
@@ -53,6 +58,20 @@ class Direction(Enum):
 
     maximize = "maximize"
     minimize = "minimize"
+
+
+@dataclass
+class CameraConfig:
+    """From where MuJoCo's pictures are seen; null: as the simulator has it, mazes from above."""
+
+    # metres, from what it looks at
+    distance: Annotated[float | None, more_than(0)] = None
+    # degrees around the vertical; 0 looks along x, 90 along y
+    azimuth: Annotated[float | None, between(-360, 360)] = None
+    # degrees; -90 looks straight down
+    elevation: Annotated[float | None, between(-90, 90)] = None
+    # x, y, z, metres
+    lookat: Annotated[list[float] | None, _POINT] = None
 
 
 @dataclass
@@ -80,6 +99,8 @@ class EnvConfig:
     exclusive: bool = False
     # [least, greatest] seed that the environment knows; null: any of 32 bits
     seeds: Annotated[list[int] | None, _SEEDS] = None
+    # where films are seen from unless render.camera says otherwise
+    camera: CameraConfig = field(default_factory=CameraConfig)
 
 
 @dataclass
@@ -125,6 +146,8 @@ class RenderConfig:
     height: Annotated[int, at_least(16)] = MISSING
     format: str = MISSING
     metrics: list[str] = MISSING
+    # runs of before this key have none
+    camera: CameraConfig = field(default_factory=CameraConfig)
 
 
 @dataclass
@@ -185,8 +208,9 @@ def has_env(cfg: DictConfig) -> bool:
 
 
 def register_schemas() -> None:
-    """Make the schema known to Hydra as ``main_schema``."""
+    """Make the schemas known to Hydra; ``evaluate.py`` shares the node ``render`` with a run."""
     ConfigStore.instance().store(name="main_schema", node=MainConfig)
+    ConfigStore.instance().store(name="evaluate_schema", node={"render": RenderConfig})
 
 
 def check_ranges(cfg: DictConfig) -> None:
@@ -196,10 +220,7 @@ def check_ranges(cfg: DictConfig) -> None:
     :param cfg: a composed main config
     :raises UserError: naming the key, the value got, and what would be right
     """
-    for key, allowed in ranges_of(MainConfig).items():
-        value = OmegaConf.select(cfg, key)
-        if not allowed.holds(value):
-            raise UserError(f"{key} must be {allowed.wanted}, got {value}")
+    _check_each(cfg, ranges_of(MainConfig))
     alone = cfg.env.n_envs == 1 and not cfg.env.subprocesses and cfg.overlap is not True
     if cfg.env.exclusive and not alone:
         raise UserError(
@@ -207,3 +228,21 @@ def check_ranges(cfg: DictConfig) -> None:
             "env.subprocesses=false and without overlap=true, got "
             f"{cfg.env.n_envs}, {cfg.env.subprocesses} and {cfg.overlap}"
         )
+
+
+def check_render_ranges(cfg: DictConfig) -> None:
+    """
+    Check only what says how to film.
+
+    :param cfg: with a node ``render``
+    :raises UserError: as ``check_ranges``
+    """
+    ranges = ranges_of(RenderConfig)
+    _check_each(cfg, {f"render.{key}": allowed for key, allowed in ranges.items()})
+
+
+def _check_each(cfg: DictConfig, ranges: Mapping[str, Range]) -> None:
+    for key, allowed in ranges.items():
+        value = OmegaConf.select(cfg, key)
+        if not allowed.holds(value):
+            raise UserError(f"{key} must be {allowed.wanted}, got {value}")

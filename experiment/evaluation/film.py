@@ -1,4 +1,4 @@
-"""Write a film: the picture of the environment, and below it the strip of metrics."""
+"""Write a film: the picture of the environment, and above it the strip of metrics."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ import numpy as np
 from omegaconf import DictConfig
 from PIL import Image, ImageOps
 
+from envs.markers import Marker
 from experiment.evaluation.film_strip import FilmStrip, StepNumbers
 
 FORMATS = ("mp4", "gif")
@@ -37,12 +38,19 @@ class Film:
         self.n_frames = 0
         """Pictures written so far."""
 
-    def add(self, env: gym.Env, frame: np.ndarray, steps: Sequence[StepNumbers]) -> None:
+    def add(
+        self,
+        env: gym.Env,
+        frame: np.ndarray,
+        markers: Sequence[Marker],
+        steps: Sequence[StepNumbers],
+    ) -> None:
         """
         Add a picture.
 
         :param env: that it shows
         :param frame: (height, width, 3)
+        :param markers: in the picture
         :param steps: numbers of the episode so far, the first those of the reset
         """
         if len(steps) == 1:
@@ -52,8 +60,9 @@ class Film:
         if self._writer is None:
             self._open(env)
         title = f"episode {self._episode}, step {len(steps) - 1}"
-        strip = self._strip.draw(title, steps[1:], self._n_layers)
-        self._last = np.concatenate([self._resized(frame), strip])
+        strip = self._strip.draw(title, markers, steps[1:], self._n_layers)
+        # above the picture: players lay their controls over the lower edge
+        self._last = np.concatenate([strip, self._resized(frame)])
         self._write(self._last)
 
     def _begin_episode(self) -> None:

@@ -1,4 +1,4 @@
-"""The strip below a film: metrics of the episode so far, in step with the picture."""
+"""The strip above a film: a legend, and metrics of the episode so far, in step with the picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-METRICS = ("success", "goal_distance", "subgoal_reached", "q")
+from envs.markers import Marker
+from experiment.evaluation.legend import draw_legend_row, layer_colour, legend_rows
 
-# Of the layers, highest first: Okabe and Ito's orange, pink, light blue, yellow.
-LAYER_COLOURS = ((0.90, 0.62, 0.0), (0.8, 0.47, 0.65), (0.34, 0.71, 0.91), (0.94, 0.89, 0.26))
+METRICS = ("success", "goal_distance", "subgoal_reached", "q")
 
 _ROW = 22
 _NAMES = 170
 _MARGIN = 6
-_INK, _PALE = (40, 40, 40), (225, 225, 225)
+_INK, _PALE = "#282828", (225, 225, 225)
 _LINE, _YES, _NO = (0, 114, 178), (0, 158, 115), (213, 94, 0)
 
 
@@ -25,13 +25,14 @@ class StepNumbers:
 
     :param success: None if the environment does not say
     :param goal_distance: in the goal's unit; None without goals
-    :param subgoals_reached: for each layer that sets subgoals, highest first
+    :param subgoals_reached: for each layer that sets subgoals, highest first; None if the
+        environment cannot say, because they are no goals of its own
     :param q: the critics' smallest value of the action; None if the agent has no critics
     """
 
     success: bool | None
     goal_distance: float | None
-    subgoals_reached: Sequence[bool]
+    subgoals_reached: Sequence[bool | None]
     q: float | None
 
 
@@ -50,21 +51,28 @@ class FilmStrip:
         self._n_steps = n_steps
         self._font = ImageFont.load_default(13)
 
-    def draw(self, title: str, steps: Sequence[StepNumbers], n_layers: int) -> np.ndarray:
+    def draw(
+        self, title: str, markers: Sequence[Marker], steps: Sequence[StepNumbers], n_layers: int
+    ) -> np.ndarray:
         """
         Draw the strip for the last of some steps.
 
         :param title: of the first row
+        :param markers: in the picture, named in the legend
         :param steps: of the episode so far
         :param n_layers: that set subgoals, one row for each
-        :return: (height, width, 3); equally high for equal metrics and layers
+        :return: (height, width, 3); equally high for equal metrics, markers and layers
         """
+        legend = legend_rows(markers, self._width, self._font)
         rows = self._rows(steps, n_layers)
-        image = Image.new("RGB", (self._width, _ROW * (1 + len(rows)) + _MARGIN), "white")
+        height = _ROW * (1 + len(legend) + len(rows)) + _MARGIN
+        image = Image.new("RGB", (self._width, height), "white")
         canvas = ImageDraw.Draw(image)
         canvas.text((_MARGIN, 4), title, fill=_INK, font=self._font)
-        for index, (name, values, colour) in enumerate(rows):
-            self._draw_row(canvas, _ROW * (1 + index), name, values, colour)
+        for index, entries in enumerate(legend, 1):
+            draw_legend_row(image, _ROW * index, entries, self._font, _INK)
+        for index, (name, values, colour) in enumerate(rows, 1 + len(legend)):
+            self._draw_row(canvas, _ROW * index, name, values, colour)
         return np.asarray(image)
 
     def _rows(
@@ -83,9 +91,9 @@ class FilmStrip:
                 ]
             else:
                 values = [getattr(step, metric) for step in steps]
-                if any(value is not None for value in values):  # no critics: no q
-                    rows.append((metric.replace("_", " "), values, _LINE))
-        return rows
+                rows.append((metric.replace("_", " "), values, _LINE))
+        # no critics: no q
+        return [row for row in rows if any(value is not None for value in row[1])]
 
     def _draw_row(
         self,
@@ -123,16 +131,7 @@ class FilmStrip:
         return _NAMES + min(step / longest, 1.0) * (self._width - _MARGIN - _NAMES)
 
 
-def layer_colour(layer: int) -> tuple[float, float, float]:
-    """
-    Tell the colour of a layer's subgoals in films.
-
-    :param layer: 0 is the highest
-    """
-    return LAYER_COLOURS[layer % len(LAYER_COLOURS)]
-
-
-def _at(values: Sequence[bool], index: int) -> bool | None:
+def _at(values: Sequence[bool | None], index: int) -> bool | None:
     return values[index] if index < len(values) else None
 
 

@@ -17,6 +17,7 @@ from experiment.evaluation.film import FORMATS, Film
 from experiment.evaluation.film_strip import METRICS
 from experiment.run_folder.random_state import random_state, set_random_state
 from interface.abilities import Acts, MeasuresEvaluations
+from interface.config import check_render_ranges
 from interface.errors import unknown_name
 
 log = logging.getLogger(__name__)
@@ -31,8 +32,9 @@ def check_mode(cfg: DictConfig) -> None:
     Check what is said of rendering.
 
     :param cfg: the main config
-    :raises UserError: if mode, format or a metric of the strip does not exist
+    :raises UserError: if mode, format or a metric of the strip does not exist, or a value is wrong
     """
+    check_render_ranges(cfg)
     for key, chosen, known in (
         ("render.mode", [cfg.render.mode], MODES),
         ("render.format", [cfg.render.format], FORMATS),
@@ -109,9 +111,10 @@ def _record(model: Acts, cfg: DictConfig, make: MakeEnv, path: Path) -> None:
 
 
 def _play(model: Acts, cfg: DictConfig, make: MakeEnv, render_mode: str, sink: Sink) -> None:
-    agent = Watched(model)
-    n_episodes = cfg.render.n_episodes
-    env = make(render_mode=render_mode, wrap=lambda inner: Camera(inner, agent, sink, n_episodes))
+    agent, view, n_episodes = Watched(model), cfg.render.camera, cfg.render.n_episodes
+    env = make(
+        render_mode=render_mode, wrap=lambda inner: Camera(inner, agent, view, sink, n_episodes)
+    )
     try:
         evaluate(model, env, n_episodes, agent)
     finally:

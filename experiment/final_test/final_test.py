@@ -164,9 +164,9 @@ def _export(cfg: DictConfig, tested: Tested) -> list[Path]:
 def _film(cfg: DictConfig, tested: Tested) -> list[Path]:
     if tested.file.cfg.render.mode == "none":
         return []
-    seeds, agent_cfg = final_test_seeds(cfg.n_episodes), tested.file.cfg.copy()
-    agent_cfg.render.n_episodes = min(agent_cfg.render.n_episodes, cfg.n_episodes)
+    agent_cfg, seeds = tested.file.cfg, final_test_seeds(cfg.n_episodes)
     folder, name = tested.file.path.parent / FILMS, tested.file.path.stem
+    _say(f"shows {agent_cfg.render.n_episodes} of these episodes; fewer: render.n_episodes=3")
     film = render_episodes(tested.model, agent_cfg, seeds, folder, name)
     return [] if film is None else [film]
 

@@ -131,7 +131,7 @@ def find_agent(cfg: DictConfig, reference: str, algorithm: str | None = None) ->
     if cfg.get("env") is None:
         raise UserError(f"{path} does not say which environment it is for; add env=...")
     env = OmegaConf.merge(OmegaConf.structured(EnvConfig), cfg.env)
-    return OfSb3(path, OmegaConf.create({"env": env, "imports": [], "render": cfg.render}))
+    return OfSb3(path, OmegaConf.create({"env": env, "imports": [], "render": _render_of(cfg)}))
 
 
 def _run_of(cfg: DictConfig, reference: str, algorithm: str | None) -> Path:
@@ -148,6 +148,13 @@ def _config_of(run_dir: Path, cfg: DictConfig) -> DictConfig:
     """Read a run's config; keys of an environment that are younger than the run are as ever."""
     own = load_config(run_dir)
     env = OmegaConf.merge(OmegaConf.structured(EnvConfig), own.env)
-    merged = OmegaConf.merge(own, {"env": env, "render": cfg.render})
+    merged = OmegaConf.merge(own, {"env": env, "render": _render_of(cfg)})
     assert isinstance(merged, DictConfig)
     return merged
+
+
+def _render_of(cfg: DictConfig) -> DictConfig:
+    """Take how to film from the command; the camera is left to the environment of the run."""
+    render = cfg.render.copy()
+    render.n_episodes = min(cfg.render.n_episodes, cfg.n_episodes)
+    return render

@@ -45,7 +45,7 @@ SOURCES = "sources"
 # what a continued run may change; everything else would make it another run
 _CHANGEABLE = re.compile(
     r"(restore|n_epochs|n_threads|device|early_stop_\w+|checkpoint_every_n_epochs|tensorboard"
-    r"|render\.\w+|tracking\.\w+|hydra\..*|debug|trust)="
+    r"|render\.[\w.]+|tracking\.\w+|hydra\..*|debug|trust)="
 )
 
 

@@ -109,9 +109,14 @@ def test_the_maze_is_drawn_and_has_no_other_layouts():
     env = made("WindingMaze-v0", render_mode="rgb_array")
     env.reset(seed=0)
     plain = env.render()
-    assert plain.shape == (320, 256, 3)
-    assert show_markers(env, [Marker(np.array([0.5, 0.5, 0.0]), (1.0, 0.0, 0.0))])
-    assert (env.render()[288, 32] == [255, 0, 0]).all()
+    assert plain.shape == (480, 384, 3)
+    place, blue = np.array([0.5, 0.5, 0.0]), [0, 0, 255]
+    assert show_markers(env, [Marker(place, (0.0, 0.0, 1.0), is_ring=False, name="dot")])
+    assert (env.render()[432, 48] == blue).all()
     assert (env.render() == plain).all()
+    show_markers(env, [Marker(place, (0.0, 0.0, 1.0), is_ring=True, name="ring")])
+    ring = env.render()
+    assert (ring[432, 48] == plain[432, 48]).all()
+    assert (ring[432, 48 + 38] == blue).all()  # as far as a goal is reached from
     with pytest.raises(ValueError, match="layout must be one of u, z, snake, got 'x'"):
         made("WindingMaze-v0", layout="x")

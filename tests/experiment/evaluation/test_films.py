@@ -9,15 +9,18 @@ import gymnasium as gym
 import imageio
 import numpy as np
 import pytest
+from PIL import ImageFont
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 import envs  # noqa: F401 (registers our environments)
 from baselines_ext import PPO, SAC, TD3, TQC
 from envs.episode_seeds import evaluation_seeds
-from envs.markers import Marker, positions_of, show_markers
-from experiment.evaluation.camera import Watched
+from envs.view import mujoco_viewer
+from experiment.build.environments import make_env
+from experiment.evaluation.camera import Camera, Watched
 from experiment.evaluation.evaluation import make_evaluation_env
-from experiment.evaluation.film_strip import FilmStrip, StepNumbers, layer_colour
+from experiment.evaluation.film_strip import FilmStrip, StepNumbers
+from experiment.evaluation.legend import goal_marker, legend_rows, subgoal_marker
 from experiment.evaluation.rendering import render_episodes
 from tests.running import TINY_HER, hydra_main, train
 
@@ -42,6 +45,11 @@ class SetsSubgoals(SAC):
     def evaluation_metrics(self) -> dict[str, float]:
         n_decisions, self.n_decisions = self.n_decisions, 0
         return {"n_decisions": n_decisions}
+
+
+class DoesNothing:
+    def predict(self, *_: Any, **__: Any) -> Any:
+        return np.zeros(1), None
 
 
 def film_of(folder: Path, *overrides: str) -> tuple[Path | None, SetsSubgoals]:
@@ -71,8 +79,10 @@ def test_a_film(tmp_path: Path, suffix: str):
     # a GIF keeps equal pictures as one
     assert len(frames) == 2 * 20 + (held if suffix == "mp4" else 0)
     height, width, _ = frames[0].shape
-    assert (width, height) == (320, 480 + 22 * 6 + 6)
-    shown = np.abs(frames[0][:480, :, :3].astype(int) - ORANGE).max(axis=-1) < 40
+    strip = 22 * 8 + 6  # title, legend in two rows, three metrics, two layers
+    assert (width, height) == (320, strip + 480)
+    assert (frames[0][:4] > 250).all()  # above the picture
+    shown = np.abs(frames[0][strip:, :, :3].astype(int) - ORANGE).max(axis=-1) < 40
     assert np.argwhere(shown).mean(axis=0) == pytest.approx([160, 240], abs=5)
     assert model.n_decisions == 0
 
@@ -114,36 +124,32 @@ def test_no_ffmpeg_and_no_folder_are_one_line_each(tmp_path: Path, monkeypatch, 
 
 
 @pytest.mark.parametrize(
-    ("goal", "positions"),
+    ("overrides", "distance", "azimuth"),
     [
-        ([1.0, 2.0], [[1, 2, 0]]),
-        ([1.0, 2.0, 3.0], [[1, 2, 3]]),
-        (range(15), [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11], [12, 13, 14]]),
-        ([1.0, 2.0, 3.0, 1.0, 0.0, 0.0, 0.0], [[1, 2, 3]]),
-        ([1.0], []),
+        ([], 1.5, 90),  # conf/env/InvertedPendulumGoal-v0.yaml
+        (["render.camera.azimuth=10"], 1.5, 10),
+        (["env.camera.distance=3"], 3, 90),
     ],
 )
-def test_positions_of_goals(goal, positions):
-    assert [list(point) for point in positions_of(np.array(goal))] == positions
-
-
-@pytest.mark.parametrize("name", ["FetchReach-v4", "PointMaze_UMaze-v3"])
-def test_mujoco_shows_markers_once(name: str, monkeypatch):
-    monkeypatch.setenv("MUJOCO_GL", "egl")
-    env = gym.make(name, render_mode="rgb_array")
-    observation, _ = env.reset(seed=1)
-    (place, *_) = positions_of(observation["achieved_goal"] + 0.3)
-    plain = np.asarray(env.render())
-    assert show_markers(env, [Marker(place, layer_colour(0))])
-    marked, after = np.asarray(env.render()), np.asarray(env.render())
+def test_the_camera_stands_where_the_config_says(overrides, distance, azimuth, tmp_path: Path):
+    arguments = ["env=InvertedPendulumGoal-v0", "algorithm=hac", *overrides]
+    with hydra_main(arguments, tmp_path) as cfg:
+        env = make_env(cfg.env, evaluation_seeds(1), "rgb_array")
+        taken: list[np.ndarray] = []
+        film = Camera(
+            env, Watched(DoesNothing()), cfg.render.camera, lambda _, *got: taken.append(got[0]), 1
+        )
+        film.reset()
+    camera = mujoco_viewer(env).cam
+    assert (camera.distance, camera.azimuth) == (distance, azimuth)
+    assert taken[0].shape == (480, 480, 3)
+    del camera
     env.close()
-    assert (plain != marked).any()
-    assert (plain == after).all()
 
 
-def test_an_environment_without_pictures_shows_no_markers():
-    env = gym.make("CartPole-v1")
-    assert not show_markers(env, [])
+def test_a_camera_where_mujoco_draws_nothing_is_refused(tmp_path: Path, caplog):
+    assert film_of(tmp_path, "render.camera.distance=2")[0] is None
+    assert "MuJoCo does not draw it, so render.camera.distance has no effect" in caplog.text
 
 
 def test_the_watched_agent_acts_as_it_would_alone(tmp_path: Path):
@@ -177,9 +183,34 @@ def test_what_the_critics_say_of_actions_in_double_precision():
     assert isinstance(watched.q, float)
 
 
+HERE = np.zeros(3)
+MARKERS = [goal_marker(HERE), *(subgoal_marker(layer, HERE) for layer in (0, 1, 1))]
+STEPS = [StepNumbers(False, 0.5, [True, False], 0.1), StepNumbers(True, None, [], None)]
+
+
 def test_the_strip_has_a_row_per_metric_and_layer():
     strip = FilmStrip(["success", "subgoal_reached", "q"], 300, 10)
-    steps = [StepNumbers(False, 0.5, [True, False], 0.1), StepNumbers(True, None, [], None)]
-    assert strip.draw("title", steps, 2).shape == (22 * 5 + 6, 300, 3)
+    assert strip.draw("title", (), STEPS, 2).shape == (22 * 5 + 6, 300, 3)
     alone = [StepNumbers(True, None, [], None)]
-    assert strip.draw("no critics", alone, 0).shape == (22 * 2 + 6, 300, 3)
+    assert strip.draw("no critics", (), alone, 0).shape == (22 * 2 + 6, 300, 3)
+    unknown = [StepNumbers(True, None, [None, None], None)]
+    assert strip.draw("subgoals of another kind", (), unknown, 2).shape == (22 * 2 + 6, 300, 3)
+
+
+@pytest.mark.parametrize(("width", "n_rows"), [(480, 1), (300, 2), (100, 3)])
+def test_the_legend_names_the_goal_and_each_layer_once(width: int, n_rows: int):
+    rows = legend_rows(MARKERS, width, ImageFont.load_default(13))
+    assert len(rows) == n_rows
+    names = [marker.name for row in rows for marker in row]
+    assert names == ["goal", "subgoal of layer 0", "subgoal of layer 1"]
+
+
+def test_the_legend_is_in_the_strip_in_the_colours_of_the_picture():
+    strip = FilmStrip([], 480, 10)
+    without, with_legend = (strip.draw("title", shown, STEPS, 2) for shown in ((), MARKERS))
+    assert len(with_legend) == len(without) + 22
+    for marker in MARKERS:
+        colour = 255 * np.array(marker.colour)
+        distance = np.abs(with_legend.astype(int) - colour).max(axis=-1)
+        assert distance[:22].min() > 20  # the title
+        assert distance[22:].min() < 2

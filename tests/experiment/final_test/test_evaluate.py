@@ -2,9 +2,11 @@
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
+import imageio
 import numpy as np
 import pytest
 
@@ -81,11 +83,35 @@ def test_nothing_is_an_action_only_where_actions_are_numbers():
         assert list(play_baselines(cfg, 1)) == ["at random"]
 
 
-def test_a_film_shows_no_more_episodes_than_are_tested(data_dir: Path, caplog):
+@pytest.mark.parametrize(
+    ("overrides", "n_filmed"),
+    [(["n_episodes=5"], 5), (["render.n_episodes=2"], 2), (["render.n_episodes=9"], 4)],
+)
+def test_a_film_shows_all_episodes_of_the_test_or_the_first(
+    overrides: list[str], n_filmed: int, data_dir: Path, caplog, capsys
+):
     run_dir = data_dir / "PointReach-v0/her/good"
     with caplog.at_level("INFO"):
-        test(data_dir, f"run={run_dir}", "n_episodes=1", "render=record", "n_baseline_episodes=0")
-    assert "film of 1 episodes" in caplog.text
+        test(data_dir, f"run={run_dir}", "render=record", "n_baseline_episodes=0", *overrides)
+    assert f"film of {n_filmed} episodes" in caplog.text
+    assert f"shows {n_filmed} of these episodes" in capsys.readouterr().out
+    frames = imageio.mimread(run_dir / "films/best_model.mp4", memtest=False)
+    assert len(frames) == n_filmed * (20 + 6)  # steps, and how long the last of each stays
+
+
+@pytest.mark.parametrize(
+    ("override", "answer"),
+    [
+        ("render.camera.distance=-1", "render.camera.distance must be more than 0, got -1"),
+        ("render.camera.lookat=[1,2]", "render.camera.lookat must be three numbers"),
+        ("render.width=100", "render.width must be at least 240, got 100"),
+        ("render.n_episodes=0", "render.n_episodes must be at least 1, got 0"),
+    ],
+)
+def test_how_not_to_film_is_said_before_the_test(override: str, answer: str, data_dir: Path):
+    run_dir = data_dir / "PointReach-v0/her/good"
+    with pytest.raises(UserError, match=re.escape(answer)):
+        test(data_dir, f"run={run_dir}", "render=record", override)
 
 
 def test_intervals_of_returns_keep_to_what_rewards_can_add_up_to():

@@ -221,6 +221,8 @@ def test_restore_keeps_the_runs_config(finished: Path):
     arguments = restore_arguments("latest", ["restore=latest", "n_epochs=9", data_dir])
     assert "n_epochs=9" in arguments
     assert arguments[arguments.index("--config-dir") + 1] == str(finished)
+    seen_from = "render.camera.distance=2"
+    assert seen_from in restore_arguments("latest", ["restore=latest", seen_from, data_dir])
     for change in ("env=FetchReach-v4", "algorithm.learners.sac.gamma=0.5", "seed=2"):
         with pytest.raises(UserError, match="cannot be changed"):
             restore_arguments("latest", ["restore=latest", change, data_dir])
