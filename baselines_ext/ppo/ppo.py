@@ -105,7 +105,8 @@ class PPO(Linked, SchedulesLearningRate, sb3.PPO):
         if self._numpy_policy is None:
             return super().predict(observation, state, episode_start, deterministic)
         _, actions = self._act(self._numpy_policy, observation, deterministic=deterministic)
-        return (actions[0] if is_single(self.observation_space, observation) else actions), state
+        single = is_single(self.observation_space, observation)
+        return (actions.squeeze(axis=0) if single else actions), state
 
     def _act(
         self, policy: NumpyPolicy, observations: Any, *, deterministic: bool

@@ -227,6 +227,7 @@ def test_one_observation_or_several():
         observation = model.observation_space.sample()
         action, state = model.predict(observation)
         assert state is None
+        assert isinstance(action, np.ndarray)  # as SB3's is, also of shape ()
         assert model.action_space.contains(action)
 
 
