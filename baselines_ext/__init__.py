@@ -16,7 +16,7 @@ from baselines_ext.hac.transitions import HindsightRelabelling, SubgoalTesting
 from baselines_ext.her.her import make_her
 from baselines_ext.learners.schedules import Cosine, Exponential, Linear, Warmup
 from baselines_ext.networks.encoders import auto_encoder, cnn_encoder, flat_encoder
-from baselines_ext.networks.heads import auto_head, beta_head
+from baselines_ext.networks.heads import beta_head
 from baselines_ext.networks.policy import build_policy
 from baselines_ext.ppo.ppo import PPO
 from baselines_ext.replay.hindsight import Hindsight
@@ -46,7 +46,6 @@ __all__ = [
     "Uniform",
     "Warmup",
     "auto_encoder",
-    "auto_head",
     "beta_head",
     "build_policy",
     "cnn_encoder",

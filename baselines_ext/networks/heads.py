@@ -23,16 +23,6 @@ LEAST_SHARE = 1e-6
 """Distance that actions keep from the bounds, as a share of their range: there the density is 0."""
 
 
-def auto_head(policy: type[BasePolicy], actions: spaces.Space) -> type[BasePolicy]:  # noqa: ARG001
-    """
-    Leave it to SB3.
-
-    :param policy: class that it would be
-    :param actions: space of the environment
-    """
-    return policy
-
-
 def beta_head(policy: type[BasePolicy], actions: spaces.Space) -> type[BasePolicy]:
     """
     Choose actions by a Beta distribution, which has no mass outside the bounds.
