@@ -109,6 +109,7 @@ TASKS = [
         f"{TRAIN} imports=[own_agents] env=PointReach-v0 algorithm=her "
         "algorithm.layer_classes=[boosted_sac]",
         run("PointReach-v0/her/*"),
+        SHORT,
         pastes="clone",
     ),
     Task(
@@ -130,7 +131,7 @@ TASKS = [
         "compare",
         ROOT,
         "python experiment/evaluate.py run=best env=PointReach-v0 compare=latest",
-        said(r"difference.*"),
+        said(r"paired difference:\n.*"),
     ),
     Task("plot", ROOT, "python experiment/plot.py", picture),
     Task(
