@@ -111,8 +111,8 @@ def _telling(runs: Sequence[RunData], not_by: Sequence[str]) -> list[str]:
     """
     Find the keys that tell runs apart.
 
-    A class brings keys of its own. One that has the same value wherever it is, is left out if other
-    keys tell the same runs apart.
+    A class brings keys of its own. Of those that have the same value wherever they are, its name is
+    kept, and others only if nothing else tells the same runs apart.
     """
     differing, of_some = [], []
     for key in sorted({key for run in runs for key in run.params}):
@@ -121,8 +121,8 @@ def _telling(runs: Sequence[RunData], not_by: Sequence[str]) -> list[str]:
         if len({run.params[key] for run in runs if key in run.params}) > 1:
             differing.append(key)
         elif any(key not in run.params for run in runs):
-            of_some.append(key)
-    for key in sorted(of_some, key=lambda key: not key.endswith("._target_")):
+            (differing if key.endswith("._target_") else of_some).append(key)
+    for key in of_some:
         if _n_apart(runs, [*differing, key]) > _n_apart(runs, differing):
             differing.append(key)
     return sorted(differing)
