@@ -27,8 +27,8 @@ sys.path[0] = str(REPOSITORY)
 from tests.benchmarks.zoo_tasks import FILES, TASKS, WARM_UP, Task  # noqa: E402
 
 ZOO_PYTHON = REPOSITORY / "data" / "zoo" / "bin" / "python"
-# with its plots; pygame draws Pendulum, and torch is the one that ours has
-PACKAGES = ("rl_zoo3[plots]==2.9.2", "torch==2.13.0", "moviepy", "pygame")
+# with its plots, what its enjoy needs and does not name, and what draws Pendulum; torch as ours
+PACKAGES = ("rl_zoo3[plots]==2.9.2", "torch==2.13.0", "requests", "moviepy", "pygame")
 THREADS = {"torch's threads": None, "one thread": "1"}
 """How theirs is tried: by name, OMP_NUM_THREADS, which ours has from set_paths.sh."""
 
@@ -37,7 +37,7 @@ def install() -> None:
     if ZOO_PYTHON.exists():
         return
     subprocess.run([sys.executable, "-m", "venv", ZOO_PYTHON.parents[1]], check=True)
-    subprocess.run([ZOO_PYTHON, "-m", "pip", "install", "-q", *PACKAGES], check=True)
+    subprocess.run([ZOO_PYTHON, "-m", "pip", "install", "-qq", *PACKAGES], check=True)
 
 
 def ours(task: Task, folder: Path) -> float:
