@@ -61,6 +61,10 @@ _subgoal_install() { # $1: repository root, $2: the environment's folder
     fi
     # Gradient steps in C++, so that the first run need not build them; without a compiler it does without.
     (cd "$1" && "$2/bin/python" -m baselines_ext.updates.native.build) >/dev/null 2>&1 || true
+    # The command subgoal, in an environment that is this clone's alone.
+    if [ "$2" = "$1/.venv" ]; then
+        "$2/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -e "$1" >/dev/null 2>&1 || true
+    fi
     cp "$1/requirements.txt" "$2/installed_requirements.txt"
     _subgoal_say "installed"
 }

@@ -15,7 +15,7 @@ from baselines_ext.hac.proposal import PolicyProposal
 from baselines_ext.hac.transitions import HindsightRelabelling, SubgoalTesting
 from baselines_ext.her.her import make_her
 from baselines_ext.learners.schedules import Cosine, Exponential, Linear, Warmup
-from baselines_ext.networks.encoders import auto_encoder, cnn_encoder, flat_encoder
+from baselines_ext.networks.encoders import cnn_encoder, flat_encoder
 from baselines_ext.networks.heads import beta_head
 from baselines_ext.networks.policy import build_policy
 from baselines_ext.ppo.ppo import PPO
@@ -45,7 +45,6 @@ __all__ = [
     "SubgoalTesting",
     "Uniform",
     "Warmup",
-    "auto_encoder",
     "beta_head",
     "build_policy",
     "cnn_encoder",

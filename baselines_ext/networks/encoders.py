@@ -19,15 +19,6 @@ Encoder = tuple[type[BaseFeaturesExtractor], dict[str, Any]]
 """A class, and its arguments beside the observation space."""
 
 
-def auto_encoder(space: spaces.Space) -> Encoder | None:  # noqa: ARG001
-    """
-    Leave it to SB3: convolutions for images, all else as it is.
-
-    :param space: of observations
-    """
-    return None
-
-
 def flat_encoder(space: spaces.Space) -> Encoder:
     """
     Put everything side by side.
@@ -72,15 +63,15 @@ def _images(space: spaces.Space) -> list[str]:
     return [key for key, part in parts.items() if is_image_space(part)]
 
 
-def encoder_of(node: partial[Any], space: spaces.Space) -> Encoder | None:
+def encoder_of(node: partial[Any], space: spaces.Space) -> Encoder:
     """
     Read the ``network.encoder`` node of a config.
 
     :param node: a function of the space like those above, or a features extractor of SB3's kind
     :param space: of observations
-    :return: None: as SB3 chooses
+    :return: the class, and its arguments
     """
     if isinstance(node.func, type) and issubclass(node.func, BaseFeaturesExtractor):
         return node.func, dict(node.keywords)
-    encoder: Encoder | None = node(space)
+    encoder: Encoder = node(space)
     return encoder

@@ -104,18 +104,32 @@ def _differing(
     alike: dict[tuple[str, str], list[RunData]] = defaultdict(list)
     for run in runs:
         alike[run.env, run.algorithm].append(run)
-    return {
-        pair: short_names(
-            sorted(
-                key
-                for key in {key for run in members for key in run.params}
-                if key != _ALGORITHM
-                and not key.startswith(tuple(not_by))
-                and len({run.params.get(key) for run in members}) > 1
-            )
-        )
-        for pair, members in alike.items()
-    }
+    return {pair: short_names(_telling(members, not_by)) for pair, members in alike.items()}
+
+
+def _telling(runs: Sequence[RunData], not_by: Sequence[str]) -> list[str]:
+    """
+    Find the keys that tell runs apart.
+
+    A class brings keys of its own. Of those that have the same value wherever they are, its name is
+    kept, and others only if nothing else tells the same runs apart.
+    """
+    differing, of_some = [], []
+    for key in sorted({key for run in runs for key in run.params}):
+        if key == _ALGORITHM or key.startswith(tuple(not_by)):
+            continue
+        if len({run.params[key] for run in runs if key in run.params}) > 1:
+            differing.append(key)
+        elif any(key not in run.params for run in runs):
+            (differing if key.endswith("._target_") else of_some).append(key)
+    for key in of_some:
+        if _n_apart(runs, [*differing, key]) > _n_apart(runs, differing):
+            differing.append(key)
+    return sorted(differing)
+
+
+def _n_apart(runs: Sequence[RunData], keys: Sequence[str]) -> int:
+    return len({tuple(run.params.get(key) for key in keys) for run in runs})
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
@@ -132,5 +146,7 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
 
 
 def _auto_label(run: RunData, differing: Mapping[str, str]) -> str:
-    values = [f"{name}={_shown(run.params.get(key, 'none'))}" for key, name in differing.items()]
+    values = [
+        f"{name}={_shown(run.params[key])}" for key, name in differing.items() if key in run.params
+    ]
     return " ".join([run.algorithm, *values])

@@ -93,6 +93,33 @@ def test_a_failed_install_is_told_and_tried_again(shell: str, clone: Path):
         assert "pip failed" in done.stderr
 
 
+# makes a wheel with a command, so that no network is needed
+BACKEND = """
+import zipfile
+
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    with zipfile.ZipFile(f"{folder}/a-1-py3-none-any.whl", "w") as wheel:
+        about = "a-1.dist-info"
+        wheel.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\\nName: a\\nVersion: 1\\n")
+        tag = "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
+        wheel.writestr(f"{about}/WHEEL", tag)
+        wheel.writestr(f"{about}/entry_points.txt", "[console_scripts]\\nsubgoal = a:main\\n")
+        wheel.writestr(f"{about}/RECORD", "")
+    return "a-1-py3-none-any.whl"
+"""
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_its_own_environment_has_the_command_of_the_clone(shell: str, clone: Path):
+    (clone / "backend.py").write_text(BACKEND, encoding="utf-8")
+    (clone / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+        encoding="utf-8",
+    )
+    done = source(shell, clone, "command -v subgoal")
+    assert done.stdout.strip() == f"{clone}/.venv/bin/subgoal", done.stderr
+
+
 # what a shell tells a completion when Tab is pressed behind "algo"
 TAB = """
 line="python experiment/{script} algo"; COMP_LINE="$line"; COMP_WORDS=($line); COMP_CWORD=2

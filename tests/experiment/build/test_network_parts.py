@@ -73,13 +73,16 @@ def test_an_image_becomes_as_many_numbers_as_wanted(tmp_path: Path, space: Any, 
     assert model.actor.features_extractor.features_dim == width
 
 
-OWN = "{_target_: tests.experiment.build.test_network_parts.Halves, _partial_: true}"
+OWN = (
+    "{_target_: tests.experiment.build.test_network_parts.Halves, _partial_: true, features_dim: 4}"
+)
 
 
 def test_an_extractor_and_an_optimiser_of_ones_own(tmp_path: Path):
     adamw = "{_target_: torch.optim.AdamW, _partial_: true, weight_decay: 0.5}"
     model = made(tmp_path, NUMBERS, f"network.encoder={OWN}", f"policy.optimizer={adamw}")
     assert type(model.actor.features_extractor) is Halves
+    assert model.actor.features_extractor.features_dim == 4
     assert type(model.critic.optimizer) is th.optim.AdamW
     assert model.critic.optimizer.param_groups[0]["weight_decay"] == 0.5
 

@@ -92,6 +92,22 @@ def test_automatic_groups():
         groups_of(runs, ["gama"], [])
 
 
+def test_keys_that_a_class_brings_are_shown_only_where_they_tell_runs_apart():
+    sac = {"algorithm.layer_classes": "[sac]"}
+    own = {"algorithm.layer_classes": "[own]", "own._target_": "my.Own", "own.tau": "0.1"}
+    runs = [run_of([1.0], **params) for params in (sac, own | {"gamma": "0"}, own | {"gamma": "1"})]
+    assert list(groups_of(runs, "auto", [])) == [
+        "her layer_classes=[own] gamma=0 _target_=my.Own",
+        "her layer_classes=[own] gamma=1 _target_=my.Own",
+        "her layer_classes=[sac]",
+    ]
+    encoder = {"encoder._target_": "my.Waves", "encoder.n_waves": "64"}
+    runs = [run_of([1.0], **params) for params in ({"encoder": "null"}, encoder)]
+    assert list(groups_of(runs, "auto", [])) == ["her", "her _target_=my.Waves"]
+    runs = [run_of([1.0], **params) for params in ({}, {"env.kwargs.curve": "fast"})]
+    assert list(groups_of(runs, "auto", [])) == ["her", "her curve=fast"]
+
+
 def test_a_metric_that_no_run_has_is_answered_with_the_nearest(tmp_path: Path):
     write_run(tmp_path / "data" / "run", [0.5, 1.0], seed=1)
     wrong = [f"data_dir={tmp_path}", f"output_dir={tmp_path}/plots", "metrics=[eval/succes_rate]"]
