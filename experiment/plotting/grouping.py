@@ -114,7 +114,8 @@ def _telling(runs: Sequence[RunData], not_by: Sequence[str]) -> list[str]:
     A class brings keys of its own. Of those that have the same value wherever they are, its name is
     kept, and others only if nothing else tells the same runs apart.
     """
-    differing, of_some = [], []
+    differing: list[str] = []
+    of_some: list[str] = []
     for key in sorted({key for run in runs for key in run.params}):
         if key == _ALGORITHM or key.startswith(tuple(not_by)):
             continue
