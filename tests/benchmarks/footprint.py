@@ -113,8 +113,10 @@ def main() -> None:
         seconds, left = planned()
         say("plan of the FetchReach search", f"{seconds:.1f} s", "15 s", left)
         train(folder, *REACH, "debug=true")
-        one = added(folder, *REACH)
-        say("a PointReach run, MB", f"{one.total() / 1e6:.2f}", "0.6", largest(one))
+        for more in ((), ("policy=small",)):
+            one = added(folder, *REACH, *more)
+            what = " ".join(["a PointReach run, MB", *more])
+            say(what, f"{one.total() / 1e6:.2f}", "0.6", largest(one))
         many = added(folder, *SEARCH, f"hydra.sweeper.n_trials={n_trials}")
         told = f"{n_trials} trials: {many.total() / 1e6:.1f}; {largest(many)}"
         say("100 trials, MB", f"{many.total() / 1e6 * 100 / n_trials:.1f}", "40", told)
