@@ -117,6 +117,21 @@ def test_nothing_heavy_is_imported_before_a_run_speaks():
     assert command("-c", program).stdout == "set()\n"
 
 
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "passive"}, "None")],
+)
+def test_threads_do_not_spin_long_unless_told(given: dict[str, str], found: str):
+    program = (
+        "import os, sys, experiment; assert 'torch' not in sys.modules; "
+        "print(os.environ.get('GOMP_SPINCOUNT'))"
+    )
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+            patched.delenv(name, raising=False)
+        assert command("-c", program, env=given).stdout == f"{found}\n"
+
+
 def test_parameter_table():
     done = command(
         "-m", "interface.parameter_table", "her", "env=FetchReach-v4", "algorithm.n_sampled_goal=6"
