@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 # What our sweeps took: see the README of hydra_plugins.
 _SCREENING_SHARE = 0.3
 _VERIFICATION_SHARE = 0.2
-_N_EPOCHS = 3
+_N_EPOCHS = 2  # the first one, which fills buffers, is not counted
 
 
 @dataclass(frozen=True)
@@ -144,9 +144,9 @@ def show_plan(
     fixed = [*space.fixed, *_apart(base, folder), *known(base, f"n_parallel_runs={n_workers}")]
     tested_longer = known(base, f"n_test_rollouts={settings.n_verification_rollouts}")
     try:
-        probe(launcher, folder / "start", fixed, n_workers, 1)  # starts the workers
-        screening = probe(launcher, folder / "screening", fixed, n_workers, _N_EPOCHS)
+        # the first one also starts the workers; an epoch is measured within a run, without that
         fresh = probe(launcher, folder / "fresh", [*fixed, *tested_longer], n_workers, _N_EPOCHS)
+        screening = probe(launcher, folder / "screening", fixed, n_workers, _N_EPOCHS)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     cost = Cost(
