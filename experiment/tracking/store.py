@@ -147,33 +147,54 @@ def _make_schema(uri: str) -> None:
     """
     Make a fresh SQLite store, one process at a time.
 
-    Its schema is made in many steps, and MLflow can never go on with one that a kill has left half;
-    so it is made beside, and takes its place when it is whole. One that is half holds no run.
+    Its schema is made in many steps, so it is made beside, and takes its place when it is whole.
     """
     path = Path(uri.removeprefix(_SQLITE))
     if not path.parent.is_dir():
         raise UserError(f"tracking.uri={uri}: there is no folder {path.parent}")
     if _has_schema(path):
         return
-    from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
     try:
         with FileLock(f"{path}.lock", timeout=_SCHEMA_SECONDS):
-            if _has_schema(path):
+            if _has_schema(path) or _completed(path):
                 return
             with atomic_path(path) as made:
-                place = f"{_SQLITE}{made}"
-                SqlAlchemyStore(place, DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)  # type: ignore[no-untyped-call]
+                _write_schema(made)
     except Timeout as error:
         raise StoreAwayError(f"tracking.uri={uri}: another process is making it") from error
 
 
+def _completed(path: Path) -> bool:
+    """
+    Let MLflow complete a store that is there without an experiment, and so without a run.
+
+    :return: whether it is whole now; with what a kill has left half MLflow can never go on
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    if path.is_file():
+        with contextlib.suppress(SQLAlchemyError):
+            _write_schema(path)
+    return _has_schema(path)  # it raises if others have locked it
+
+
+def _write_schema(path: Path) -> None:
+    from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    SqlAlchemyStore(f"{_SQLITE}{path}", DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)  # type: ignore[no-untyped-call]
+
+
 def _has_schema(path: Path) -> bool:
-    """Tell whether MLflow has made its default experiment, which it does last."""
+    """
+    Tell whether MLflow has made its default experiment, which it does last.
+
+    It is opened for writing, so that SQLite takes back what a writer that was killed had begun: it
+    refuses to read such a file otherwise.
+    """
     if not path.is_file():
         return False
-    address = f"file:{quote(str(path))}?mode=ro"
+    address = f"file:{quote(str(path))}?mode=rw"
     with contextlib.closing(
         sqlite3.connect(address, uri=True, timeout=_ANSWER_SECONDS)
     ) as database:
@@ -186,11 +207,7 @@ def _has_schema(path: Path) -> bool:
                 )
             return bool(tables) and _has_experiment(database)
         except sqlite3.OperationalError as error:
-            if "locked" in str(error):
-                raise StoreAwayError(
-                    f"cannot use tracking.uri={_SQLITE}{path}: database is locked"
-                ) from error
-            return False
+            raise StoreAwayError(f"cannot use tracking.uri={_SQLITE}{path}: {error}") from error
         except sqlite3.DatabaseError as error:
             raise UserError(f"cannot use tracking.uri={_SQLITE}{path}: {error}") from error
 

@@ -190,6 +190,39 @@ def test_a_store_that_a_kill_left_half_made_is_made_again(tmp_path: Path, monkey
     assert {one.name for one in tmp_path.iterdir()} <= {"mlflow.db", "mlflow.db.lock"}
 
 
+# a writer that dies with part of a transaction written: SQLite leaves a journal to take it back
+DIES_WRITING = """
+import os, signal, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("PRAGMA cache_size=1")
+database.execute("CREATE TABLE IF NOT EXISTS experiments (experiment_id INTEGER)")
+database.execute("CREATE TABLE IF NOT EXISTS _alembic_tmp_experiments (experiment_id INTEGER)")
+database.execute("BEGIN")
+database.execute("CREATE TABLE begun (text TEXT)")
+for _ in range(500):
+    database.execute("INSERT INTO begun VALUES (?)", ("x" * 500,))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.faults(2)
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_kill_in_a_transaction_loses_no_run(is_whole: bool, tmp_path: Path):
+    path = tmp_path / "mlflow.db"
+    if is_whole:
+        client = connect(f"sqlite:///{path}")
+        client.create_run(client.create_experiment("mine"))
+    subprocess.run([sys.executable, "-c", DIES_WRITING, str(path)], check=False)
+    assert path.with_name("mlflow.db-journal").exists()
+    client = connect(f"sqlite:///{path}")
+    names = {one.name: one.experiment_id for one in client.search_experiments()}
+    assert set(names) == {"Default"} | ({"mine"} if is_whole else set())
+    assert len(client.search_runs([*names.values()])) == is_whole
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'begun'").fetchall()
+
+
 # ---- stores that are lost
 
 
