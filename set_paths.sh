@@ -63,7 +63,8 @@ _subgoal_install() { # $1: repository root, $2: the environment's folder
     (cd "$1" && "$2/bin/python" -m baselines_ext.updates.native.build) >/dev/null 2>&1 || true
     # The command subgoal, in an environment that is this clone's alone.
     if [ "$2" = "$1/.venv" ]; then
-        "$2/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -e "$1" >/dev/null 2>&1 || true
+        "$2/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -e "$1" >/dev/null 2>&1 ||
+            _subgoal_say "the command subgoal is not there: pip install -e failed; python experiment/... works"
     fi
     cp "$1/requirements.txt" "$2/installed_requirements.txt"
     _subgoal_say "installed"

@@ -58,12 +58,7 @@ def build_policy(
         raise unknown_name(f"policy.name for {algorithm.__name__}", name, algorithm.policy_aliases)
     policy_class = algorithm.policy_aliases[name]
     kwargs = {key: value for key, value in arguments.items() if value is not None}
-    for key in kwargs:
-        if key not in inspect.signature(policy_class).parameters:
-            raise UserError(
-                f"policy.{key}={kwargs[key]} has no effect on {algorithm.__name__}: "
-                f"its {name} has no {key}"
-            )
+    _check_arguments(algorithm, name, policy_class, kwargs)
     if "activation_fn" in kwargs:
         kwargs["activation_fn"] = _activation(kwargs["activation_fn"])
     chosen = None if encoder is None else encoder_of(encoder, observation_space)
@@ -74,6 +69,20 @@ def build_policy(
         kwargs["optimizer_kwargs"] = dict(optimizer.keywords)
     with_head = policy_class if head is None else head(policy_class, action_space)
     return (name if with_head is policy_class else with_head), kwargs
+
+
+def _check_arguments(
+    algorithm: type[BaseAlgorithm],
+    name: str,
+    policy_class: type[BasePolicy],
+    kwargs: dict[str, Any],
+) -> None:
+    for key in kwargs:
+        if key not in inspect.signature(policy_class).parameters:
+            raise UserError(
+                f"policy.{key}={kwargs[key]} has no effect on {algorithm.__name__}: "
+                f"its {name} has no {key}"
+            )
 
 
 def _activation(name: str) -> type:

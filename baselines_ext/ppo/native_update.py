@@ -108,7 +108,6 @@ class NativePpoUpdate(PpoUpdate):
         :param settings: of the losses
         :return: see ``PpoUpdate``
         """
-        never = math.inf
         rows = self._ops.ppo_epoch(
             self._parameters,
             *self._counts,
@@ -120,16 +119,21 @@ class NativePpoUpdate(PpoUpdate):
             self._is_relu,
             learning_rate,
             self._adam.betas_and_eps,
-            [
-                settings.clip_range,
-                never if settings.clip_range_vf is None else settings.clip_range_vf,
-                settings.ent_coef,
-                settings.vf_coef,
-                settings.max_grad_norm,
-                never if settings.target_kl is None else settings.target_kl,
-                float(settings.normalize_advantage),
-                LEAST_SHARE,
-            ],
+            _options(settings),
         )
         measured = [PpoLosses(*row) for row in rows.tolist()]
         return measured, not too_far(measured, settings)
+
+
+def _options(settings: PpoSettings) -> list[float]:
+    """List them in the order of ``PpoOptions``; no bound is an infinite one."""
+    return [
+        settings.clip_range,
+        math.inf if settings.clip_range_vf is None else settings.clip_range_vf,
+        settings.ent_coef,
+        settings.vf_coef,
+        settings.max_grad_norm,
+        math.inf if settings.target_kl is None else settings.target_kl,
+        float(settings.normalize_advantage),
+        LEAST_SHARE,
+    ]

@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 
 UPDATES = ("auto", "eager", "native")
 
+Cut = tuple[int, int, Any]
+"""Where a time limit ended an episode: step, environment, and what was observed there."""
+
 
 @needs(action_spaces=(spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary))
 class PPO(Linked, SchedulesLearningRate, sb3.PPO):
@@ -145,7 +148,7 @@ class PPO(Linked, SchedulesLearningRate, sb3.PPO):
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
         callback.on_rollout_start()
-        cut: list[tuple[int, int, Any]] = []  # step, environment, observation at a time limit
+        cut: list[Cut] = []
         for n_steps in range(n_rollout_steps):
             chosen, actions = self._act(self._numpy_policy, self._last_obs, deterministic=False)
             _store(rollout_buffer.observations, n_steps, self._last_obs)
@@ -155,9 +158,7 @@ class PPO(Linked, SchedulesLearningRate, sb3.PPO):
             if not callback.on_step():
                 return False
             self._update_info_buffer(infos, dones)
-            for index in np.flatnonzero(dones).tolist():
-                if infos[index].get("TimeLimit.truncated", False):
-                    cut.append((n_steps, index, infos[index]["terminal_observation"]))
+            cut += _cut_by_time(n_steps, dones, infos)
             rollout_buffer.actions[n_steps] = chosen.reshape(env.num_envs, -1)
             rollout_buffer.rewards[n_steps] = rewards
             rollout_buffer.episode_starts[n_steps] = self._last_episode_starts
@@ -167,7 +168,7 @@ class PPO(Linked, SchedulesLearningRate, sb3.PPO):
         callback.on_rollout_end()
         return True
 
-    def _value(self, buffer: RolloutBuffer, cut: list[tuple[int, int, Any]]) -> None:
+    def _value(self, buffer: RolloutBuffer, cut: list[Cut]) -> None:
         """Compute values, log-probabilities, advantages and returns of a whole rollout."""
         assert self._ops is not None
         assert self._last_obs is not None
@@ -276,6 +277,14 @@ def _store(kept: Any, step: int, observations: Any) -> None:
             values[step] = observations[key]
     else:
         kept[step] = observations
+
+
+def _cut_by_time(step: int, dones: np.ndarray, infos: list[dict[str, Any]]) -> list[Cut]:
+    return [
+        (step, index, infos[index]["terminal_observation"])
+        for index in np.flatnonzero(dones).tolist()
+        if infos[index].get("TimeLimit.truncated", False)
+    ]
 
 
 def _flattened(kept: Any) -> Any:

@@ -1,6 +1,5 @@
 """The Beta head: its densities, its native epoch, and what it refuses."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +18,6 @@ from tests.baselines_ext.ppo.test_ppo import N_STEPS, NO_COMPILER, fill, made, w
 from tests.running import TINY, train
 
 needs_compiler = pytest.mark.skipif(NO_COMPILER, reason="there is no C++ compiler")
-
-
-@pytest.fixture
-def in_float64(monkeypatch) -> Iterator[None]:
-    monkeypatch.setattr(
-        "stable_baselines3.common.policies.preprocess_obs",
-        lambda observations, space, normalize_images=True: observations.double(),
-    )
-    before = th.get_default_dtype()
-    th.set_default_dtype(th.float64)
-    yield
-    th.set_default_dtype(before)
 
 
 def beta(mode: str, **options: Any) -> Any:

@@ -1,7 +1,6 @@
 """PPO is SB3's, bit by bit or to rounding; files go both ways."""
 
 import copy
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -63,19 +62,6 @@ def test_a_run_is_that_of_sb3(env: str, mode: str):
     for name, value in theirs.logger.name_to_value.items():
         if name.startswith(("train/", "rollout/")):
             assert ours.logger.name_to_value[name] == pytest.approx(value, rel=0.01, abs=1e-4), name
-
-
-@pytest.fixture
-def in_float64(monkeypatch) -> Iterator[None]:
-    """Compute in float64, where rounding cannot hide a difference."""
-    monkeypatch.setattr(
-        "stable_baselines3.common.policies.preprocess_obs",
-        lambda observations, space, normalize_images=True: observations.double(),
-    )
-    before = th.get_default_dtype()
-    th.set_default_dtype(th.float64)
-    yield
-    th.set_default_dtype(before)
 
 
 def fill(model: Any, rng: np.random.Generator) -> None:

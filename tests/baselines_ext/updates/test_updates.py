@@ -1,6 +1,5 @@
 """Our gradient steps are SB3's, to rounding, in every mode; files go both ways."""
 
-from collections.abc import Iterator
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
@@ -23,19 +22,6 @@ BATCH_SIZE, WIDTH, N_ACTIONS = 32, 6, 2
 KEYS = ("achieved_goal", "desired_goal", "observation")
 ALGORITHMS = ("SAC", "TD3", "DDPG")
 MODES = ("eager", "native", "compile")
-
-
-@pytest.fixture
-def in_float64(monkeypatch) -> Iterator[None]:
-    """Compute in float64, where rounding cannot hide a difference."""
-    monkeypatch.setattr(
-        "stable_baselines3.common.policies.preprocess_obs",
-        lambda observations, space, normalize_images=True: observations,
-    )
-    before = th.get_default_dtype()
-    th.set_default_dtype(th.float64)
-    yield
-    th.set_default_dtype(before)
 
 
 def random_batch(rng: np.random.Generator) -> TensorBatch:
