@@ -15,8 +15,14 @@ from baselines_ext.hac.proposal import PolicyProposal
 from baselines_ext.hac.transitions import HindsightRelabelling, SubgoalTesting
 from baselines_ext.her.her import make_her
 from baselines_ext.learners.schedules import Cosine, Exponential, Linear, Warmup
+from baselines_ext.networks.cells import Memory
 from baselines_ext.networks.encoders import cnn_encoder, flat_encoder
-from baselines_ext.networks.heads import beta_head
+from baselines_ext.networks.heads import (
+    beta_head,
+    categorical_head,
+    gaussian_head,
+    multi_categorical_head,
+)
 from baselines_ext.networks.policy import build_policy
 from baselines_ext.ppo.ppo import PPO
 from baselines_ext.replay.hindsight import Hindsight
@@ -40,6 +46,7 @@ __all__ = [
     "Hindsight",
     "HindsightRelabelling",
     "Linear",
+    "Memory",
     "PolicyProposal",
     "Sampler",
     "SubgoalTesting",
@@ -47,10 +54,13 @@ __all__ = [
     "Warmup",
     "beta_head",
     "build_policy",
+    "categorical_head",
     "cnn_encoder",
     "find_subgoals",
     "flat_encoder",
+    "gaussian_head",
     "make_her",
+    "multi_categorical_head",
     "normal_noise",
     "ornstein_uhlenbeck_noise",
 ]

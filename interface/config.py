@@ -122,6 +122,7 @@ class NetworkConfig:
 
     encoder: Any = None
     head: Any = None
+    cell: Any = None
 
 
 @dataclass

@@ -1,63 +1,103 @@
-"""What ends a policy's network: the distribution of its actions."""
+"""What ends a policy's network: the distribution of its actions, made from their space."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.distributions import CategoricalDistribution
-from stable_baselines3.common.policies import (
-    ActorCriticCnnPolicy,
-    ActorCriticPolicy,
-    BasePolicy,
-    MultiInputActorCriticPolicy,
+from stable_baselines3.common.distributions import (
+    CategoricalDistribution,
+    DiagGaussianDistribution,
+    Distribution,
+    MultiCategoricalDistribution,
 )
 from stable_baselines3.common.preprocessing import get_action_dim
-from stable_baselines3.common.type_aliases import Schedule
 from torch import nn
 
 from interface.errors import UserError
+
+Head = Callable[[spaces.Space], Distribution]
+"""
+Makes SB3's kind of distribution from the space of actions; one of your own may be the class.
+
+Where its ``squashes`` is true, its actions lie in [-1, 1] and are mapped to the bounds; those of
+others are clipped to them.
+"""
 
 LEAST_SHARE = 1e-6
 """Distance that actions keep from the bounds, as a share of their range: there the density is 0."""
 
 
-def beta_head(policy: type[BasePolicy], actions: spaces.Space) -> type[BasePolicy]:
+def gaussian_head(actions: spaces.Space) -> DiagGaussianDistribution:
+    """
+    Choose actions by a Gaussian with one standard deviation for all states; they are clipped.
+
+    :param actions: a Box
+    :raises UserError: for other ones
+    """
+    if not isinstance(actions, spaces.Box):
+        raise _misfit("gaussian", "continuous actions", actions)
+    return DiagGaussianDistribution(get_action_dim(actions))
+
+
+def categorical_head(actions: spaces.Space) -> CategoricalDistribution:
+    """
+    Choose one of n actions.
+
+    :param actions: Discrete
+    :raises UserError: for other ones
+    """
+    if not isinstance(actions, spaces.Discrete):
+        raise _misfit("categorical", "Discrete actions", actions)
+    return CategoricalDistribution(int(actions.n))
+
+
+def multi_categorical_head(actions: spaces.Space) -> MultiCategoricalDistribution:
+    """
+    Choose several actions at once, each one of its own number of them.
+
+    :param actions: MultiDiscrete
+    :raises UserError: for other ones
+    """
+    if not isinstance(actions, spaces.MultiDiscrete):
+        raise _misfit("multi_categorical", "MultiDiscrete actions", actions)
+    return MultiCategoricalDistribution(actions.nvec.tolist())
+
+
+def beta_head(actions: spaces.Space) -> "BetaDistribution":
     """
     Choose actions by a Beta distribution, which has no mass outside the bounds.
 
-    :param policy: class that it would be
-    :param actions: space of the environment, a Box with finite bounds
-    :return: a class that differs in the head
-    :raises UserError: for other actions, or a policy that is not one of PPO's
+    :param actions: a Box with finite bounds
+    :raises UserError: for other ones
     """
-    if policy not in _WITH_BETA:
-        raise UserError(
-            f"network/head=beta ends policies of ppo, got {policy.__name__}; "
-            "what fits: algorithm=ppo, or network/head=auto"
-        )
     if not isinstance(actions, spaces.Box) or not actions.is_bounded():
-        raise UserError(
-            f"network/head=beta needs continuous actions with finite bounds, got {actions}; "
-            "what fits: network/head=auto"
-        )
-    return _WITH_BETA[policy]
+        raise _misfit("beta", "continuous actions with finite bounds", actions)
+    return BetaDistribution(get_action_dim(actions))
 
 
-class BetaDistribution(CategoricalDistribution):
+def _misfit(name: str, needed: str, actions: spaces.Space) -> UserError:
+    return UserError(
+        f"network/head={name} needs {needed}, got {actions}; what fits: network/head=auto"
+    )
+
+
+class BetaDistribution(Distribution):
     """
     A Beta distribution per action, unimodal, over [-1, 1] (Chou et al. 2017, section 4).
 
     It is kept in float64: in float32, densities and entropies of sharp ones lose their digits.
-    SB3 asks for the class to know how many outputs there are: as of a categorical one, all
-    parameters are outputs of one layer.
 
     :param n_actions: A
     """
 
+    squashes = True
+
     def __init__(self, n_actions: int) -> None:
-        super().__init__(n_actions)
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._n_actions = n_actions
         self._to_range = n_actions * math.log(2)  # from [0, 1], where torch has it
 
     def proba_distribution_net(self, latent_dim: int) -> nn.Module:
@@ -66,18 +106,18 @@ class BetaDistribution(CategoricalDistribution):
 
         :param latent_dim: width of the layer before
         """
-        return nn.Linear(latent_dim, 2 * self.action_dim)
+        return nn.Linear(latent_dim, 2 * self._n_actions)
 
-    def proba_distribution(self, action_logits: th.Tensor) -> "BetaDistribution":
+    def proba_distribution(self, outputs: th.Tensor) -> "BetaDistribution":
         """
         Take a distribution per observation.
 
-        :param action_logits: (B, 2 A), before the softplus: of alpha - 1, then of beta - 1
+        :param outputs: (B, 2 A), before the softplus: of alpha - 1, then of beta - 1
         """
-        parameters = 1 + nn.functional.softplus(action_logits.double())
+        parameters = 1 + nn.functional.softplus(outputs.double())
         alpha, beta = parameters.chunk(2, dim=1)
         self.of_beta: Any = th.distributions.Beta(alpha, beta, validate_args=False)
-        self._dtype = action_logits.dtype
+        self._dtype = outputs.dtype
         return self
 
     def log_prob(self, actions: th.Tensor) -> th.Tensor:
@@ -108,6 +148,26 @@ class BetaDistribution(CategoricalDistribution):
         means: th.Tensor = 2 * self.of_beta.mean - 1
         return means.to(self._dtype)
 
+    def actions_from_params(self, outputs: th.Tensor, deterministic: bool = False) -> th.Tensor:
+        """
+        Choose actions.
+
+        :param outputs: (B, 2 A), of the network
+        :param deterministic: the means instead of a sample
+        :return: (B, A) in [-1, 1]
+        """
+        return self.proba_distribution(outputs).get_actions(deterministic)
+
+    def log_prob_from_params(self, outputs: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+        """
+        Draw actions.
+
+        :param outputs: (B, 2 A), of the network
+        :return: actions (B, A) in [-1, 1], and their log-densities (B,)
+        """
+        actions = self.actions_from_params(outputs)
+        return actions, self.log_prob(actions)
+
 
 def drawn_from_beta(alpha: np.ndarray, beta: np.ndarray) -> np.ndarray:
     """
@@ -118,29 +178,3 @@ def drawn_from_beta(alpha: np.ndarray, beta: np.ndarray) -> np.ndarray:
     :return: (B, A) in [-1, 1]
     """
     return 2 * np.random.beta(alpha, beta) - 1
-
-
-class _WithBeta(ActorCriticPolicy):
-    def _build(self, lr_schedule: Schedule) -> None:
-        self._squash_output = True  # SB3 then maps [-1, 1] to the environment's bounds
-        self.action_dist = BetaDistribution(get_action_dim(self.action_space))
-        super()._build(lr_schedule)
-
-
-class BetaPolicy(_WithBeta, ActorCriticPolicy):
-    """SB3's policy for flat observations with Beta distributions."""
-
-
-class MultiInputBetaPolicy(_WithBeta, MultiInputActorCriticPolicy):
-    """SB3's policy for Dict observations with Beta distributions."""
-
-
-class CnnBetaPolicy(_WithBeta, ActorCriticCnnPolicy):
-    """SB3's policy for images with Beta distributions."""
-
-
-_WITH_BETA: dict[type[BasePolicy], type[BasePolicy]] = {
-    ActorCriticPolicy: BetaPolicy,
-    MultiInputActorCriticPolicy: MultiInputBetaPolicy,
-    ActorCriticCnnPolicy: CnnBetaPolicy,
-}

@@ -61,14 +61,27 @@ class NumpyActor:
         :param x: (B, inputs) float32
         :return: (B, outputs) of each head
         """
+        return self.outputs(self.hidden(x))
+
+    def hidden(self, x: np.ndarray) -> np.ndarray:
+        """
+        Compute the layers that all outputs share.
+
+        :param x: (B, inputs) float32
+        """
         for weight, bias in self._hidden:
             x = x @ weight
             x += bias
             x = self._function(x)
-        outputs = []
-        for weight, bias in self._heads:
-            outputs.append(x @ weight + bias)
-        return outputs
+        return x
+
+    def outputs(self, x: np.ndarray) -> list[np.ndarray]:
+        """
+        Compute the last layers.
+
+        :param x: what they read, (B, ...)
+        """
+        return [x @ weight + bias for weight, bias in self._heads]
 
 
 def _as_numpy(layer: Layer) -> tuple[np.ndarray, np.ndarray]:

@@ -7,10 +7,13 @@ from typing import Any
 
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.distributions import make_proba_distribution
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.preprocessing import is_image_space
 from torch.nn.modules import activation
 
+from baselines_ext.networks.cells import Memory
+from baselines_ext.networks.composed import ComposedPolicy
 from baselines_ext.networks.encoders import encoder_of
 from interface.errors import UserError, unknown_name
 from util.nearest_name import nearest_name
@@ -36,6 +39,7 @@ def build_policy(
     name: str = "auto",
     encoder: partial[Any] | None = None,
     head: partial[Any] | None = None,
+    cell: Memory | None = None,
     optimizer: partial[Any] | None = None,
     **arguments: Any,
 ) -> tuple[str | type[BasePolicy], dict[str, Any]]:
@@ -48,10 +52,11 @@ def build_policy(
     :param name: a key of ``policy_aliases``, or ``auto``
     :param encoder: the ``network.encoder`` node; None: as SB3 chooses
     :param head: the ``network.head`` node; None: as SB3 chooses
+    :param cell: the ``network.cell`` node; None: no memory
     :param optimizer: one of torch's with its arguments; None: Adam
     :param arguments: of the policy class; None stands for its own default
-    :return: policy name, or a class where the head is not SB3's, and ``policy_kwargs``
-    :raises UserError: if the algorithm has no such policy, or the policy no such argument
+    :return: policy name, or a class where the parts are not SB3's, and ``policy_kwargs``
+    :raises UserError: if the algorithm has no such policy, or the policy no such argument or part
     """
     name = policy_name(observation_space) if name == "auto" else name
     if name not in algorithm.policy_aliases:
@@ -67,8 +72,36 @@ def build_policy(
     if optimizer is not None:
         kwargs["optimizer_class"] = optimizer.func
         kwargs["optimizer_kwargs"] = dict(optimizer.keywords)
-    with_head = policy_class if head is None else head(policy_class, action_space)
-    return (name if with_head is policy_class else with_head), kwargs
+    memory = None if cell is None else Memory(_picklable(cell.module), cell.tbptt)
+    parts = {"head": _unless_sb3s(head, action_space), "memory": memory}
+    chosen_parts = {key: part for key, part in parts.items() if part is not None}
+    if not chosen_parts:
+        return name, kwargs
+    _check_parts(algorithm, policy_class, "head" if head else "cell")
+    reads = inspect.signature(policy_class).parameters["features_extractor_class"].default
+    return ComposedPolicy, {"features_extractor_class": reads} | kwargs | chosen_parts
+
+
+def _unless_sb3s(head: partial[Any] | None, actions: spaces.Space) -> partial[Any] | None:
+    """Leave it to SB3 where it would choose the same distribution: its files go both ways."""
+    if head is None:
+        return None
+    makes = type(head(actions))
+    return None if makes is type(make_proba_distribution(actions)) else _picklable(head)
+
+
+def _picklable(factory: Any) -> partial[Any]:
+    """Make of a Hydra node, which no file can hold, what it does."""
+    return partial(factory.func, *factory.args, **factory.keywords)
+
+
+def _check_parts(algorithm: type[BaseAlgorithm], policy_class: type[BasePolicy], part: str) -> None:
+    if not issubclass(policy_class, ActorCriticPolicy):
+        nothing = "auto" if part == "head" else "none"
+        raise UserError(
+            f"network/{part} is a part of ppo's policies, got {algorithm.__name__}; "
+            f"what fits: algorithm=ppo, or network/{part}={nothing}"
+        )
 
 
 def _check_arguments(

@@ -1,54 +1,85 @@
 """Choose PPO's actions outside torch: the same numbers, from the same random draws."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch as th
-from torch import nn
+from gymnasium import spaces
 
+from baselines_ext.networks.composed import ComposedPolicy, State, remembered
 from baselines_ext.networks.heads import drawn_from_beta
-from baselines_ext.networks.numpy_actor import NumpyActor
+from baselines_ext.networks.numpy_actor import NumpyActor, flat_observations
+from baselines_ext.networks.numpy_cell import NumpyCell
+from baselines_ext.networks.plain import NotPlainError
 from baselines_ext.ppo.native_update import PlainActorCritic
 
+Act = Callable[[Any, State | None, np.ndarray | None, bool], tuple[np.ndarray, State | None]]
+"""
+Chooses actions by the actor alone.
 
-class NumpyPolicy:
+From observations of B environments, what they remember (B, S), whether an episode begins there (B,)
+and whether to take the best actions, to actions as the head has them and what is remembered then.
+"""
+
+HeadFunction = Callable[[np.ndarray, bool], np.ndarray]
+
+
+def torch_act(policy: ComposedPolicy) -> Act:
     """
-    Chooses actions by the actor alone.
+    Act by a policy with memory as it is.
 
-    :param actor: computes what the head reads
-    :param head: from its outputs (B, ...) and whether to take the best ones, to actions
+    :param policy: with memory
     """
 
-    def __init__(self, actor: NumpyActor, head: Callable[[np.ndarray, bool], np.ndarray]) -> None:
-        self._actor = actor
-        self._head = head
+    def act(
+        observations: Any, state: State | None, starts: np.ndarray | None, deterministic: bool
+    ) -> tuple[np.ndarray, State]:
+        seen, _ = policy.obs_to_tensor(observations)
+        return policy.act(seen, state, starts, deterministic=deterministic)
 
-    @classmethod
-    def of(cls, networks: PlainActorCritic, activation: type[nn.Module]) -> "NumpyPolicy | None":
-        """
-        Make one where numpy can compute it.
+    return act
 
-        :param networks: of the policy
-        :param activation: between their layers
-        """
+
+class NumpyAct:
+    """
+    Acts in numpy, on live views of the weights.
+
+    :param networks: of a policy
+    :param observations: their space
+    :raises NotPlainError: if numpy cannot compute them
+    """
+
+    def __init__(self, networks: PlainActorCritic, observations: spaces.Space) -> None:
         *hidden, last = networks.actor.layers
-        actor = NumpyActor.of(hidden, [last], activation)
+        actor = NumpyActor.of(hidden, [last], networks.activation)
         if actor is None:
-            return None
-        if networks.log_std is not None:
-            return cls(actor, _Gaussian(networks.log_std.detach().numpy()))
-        return cls(actor, _beta if networks.head == "beta" else _categorical)
+            raise NotPlainError("numpy does not compute its networks")
+        self._space = observations
+        self._actor = actor
+        self._cell = None if networks.cells is None else NumpyCell(networks.cells[0])
+        self._head = _head_of(networks)
 
-    def __call__(self, observations: np.ndarray, *, deterministic: bool) -> np.ndarray:
-        """
-        Choose actions.
+    def __call__(
+        self,
+        observations: Any,
+        state: State | None,
+        starts: np.ndarray | None,
+        deterministic: bool,
+    ) -> tuple[np.ndarray, State | None]:
+        """Choose actions, see ``Act``."""
+        x = self._actor.hidden(flat_observations(self._space, observations))
+        if self._cell is not None:
+            before = remembered(state, starts, len(x), self._cell.state_size)
+            x, state = self._cell(x, before)
+        (outputs,) = self._actor.outputs(x)
+        return self._head(outputs, deterministic), state
 
-        :param observations: (B, W) float32
-        :param deterministic: the best ones instead of a sample
-        :return: (B, A) as the policy has them, or (B,) numbers of discrete actions
-        """
-        (outputs,) = self._actor(observations)
-        return self._head(outputs, deterministic)
+
+def _head_of(networks: PlainActorCritic) -> HeadFunction:
+    if networks.log_std is not None:
+        return _Gaussian(networks.log_std.detach().numpy())
+    return _beta if networks.head == "beta" else _Categorical(networks)
 
 
 class _Gaussian:
@@ -62,7 +93,19 @@ class _Gaussian:
         return chosen
 
 
-def _categorical(logits: np.ndarray, deterministic: bool) -> np.ndarray:
+class _Categorical:
+    def __init__(self, networks: PlainActorCritic) -> None:
+        self._ends = np.cumsum(networks.sizes)[:-1]
+        self._is_one = networks.head == "categorical"
+
+    def __call__(self, logits: np.ndarray, deterministic: bool) -> np.ndarray:
+        if self._is_one:
+            return _choice(logits, deterministic)
+        parts = np.split(logits, self._ends, axis=1)
+        return np.stack([_choice(part, deterministic) for part in parts], axis=1)
+
+
+def _choice(logits: np.ndarray, deterministic: bool) -> np.ndarray:
     if deterministic:
         return logits.argmax(axis=1)
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))

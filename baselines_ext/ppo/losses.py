@@ -8,6 +8,9 @@ import numpy as np
 import torch as th
 from stable_baselines3.common.policies import ActorCriticPolicy
 
+from baselines_ext.networks.composed import ComposedPolicy
+from baselines_ext.ppo.sequences import Rollout
+
 
 @dataclass(frozen=True)
 class PpoSettings:
@@ -18,7 +21,7 @@ class PpoSettings:
     :param clip_range_vf: of the change of values, None: values are not clipped
     :param ent_coef: weight of the entropy, c2 in the paper
     :param vf_coef: weight of the values' error, c1 in the paper
-    :param max_grad_norm: of all gradients together
+    :param max_grad_norm: of all gradients together; 0: no limit
     :param normalize_advantage: over each minibatch
     :param target_kl: training ends where the divergence is 1.5 times that; None: never
     """
@@ -30,39 +33,6 @@ class PpoSettings:
     max_grad_norm: float
     normalize_advantage: bool
     target_kl: float | None
-
-
-class Rollout(NamedTuple):
-    """
-    What was collected, or a minibatch of it: N transitions.
-
-    :param observations: (N, ...) as the policy reads them, a dict of such
-    :param actions: (N, A), or (N,) where they are discrete
-    :param values: (N,), before the training
-    :param log_prob: (N,), of the actions, before the training
-    :param advantages: (N,)
-    :param returns: (N,), that the values shall predict
-    """
-
-    observations: Any
-    actions: th.Tensor
-    values: th.Tensor
-    log_prob: th.Tensor
-    advantages: th.Tensor
-    returns: th.Tensor
-
-    def minibatch(self, rows: th.Tensor) -> "Rollout":
-        """
-        Pick transitions.
-
-        :param rows: their numbers
-        """
-        observations, *others = self
-        if isinstance(observations, dict):
-            picked: Any = {key: value[rows] for key, value in observations.items()}
-        else:
-            picked = observations[rows]
-        return Rollout(picked, *(each[rows] for each in others))
 
 
 class PpoLosses(NamedTuple):
@@ -99,9 +69,9 @@ class PpoUpdate:
         """
         Learn from each transition once.
 
-        :param rollout: N transitions
-        :param order: (N,), a permutation
-        :param batch_size: transitions in a minibatch; the last one may be smaller
+        :param rollout: K sequences
+        :param order: (K,), a permutation
+        :param batch_size: sequences in a minibatch; the last one may be smaller
         :param learning_rate: of the optimiser
         :param settings: of the losses
         :return: what each minibatch measured, and False where the divergence grew too large: from
@@ -111,14 +81,15 @@ class PpoUpdate:
         measured = []
         picked = th.as_tensor(order, device=self.policy.device)
         for start in range(0, len(order), batch_size):
-            rows = picked[start : start + batch_size]
-            losses = self.losses(rollout.minibatch(rows), settings)
+            batch = rollout.minibatch(picked[start : start + batch_size])
+            losses = self.losses(batch, settings)
             measured.append(PpoLosses(*(float(each.detach()) for each in losses)))
             if too_far(measured, settings):
                 return measured, False
             self.policy.optimizer.zero_grad()
             losses.loss.backward()
-            th.nn.utils.clip_grad_norm_(self.policy.parameters(), settings.max_grad_norm)
+            if settings.max_grad_norm > 0:
+                th.nn.utils.clip_grad_norm_(self.policy.parameters(), settings.max_grad_norm)
             self.policy.optimizer.step()
         return measured, True
 
@@ -129,7 +100,7 @@ class PpoUpdate:
         :param batch: of B transitions
         :param settings: of the losses
         """
-        values, log_prob, entropy = self.policy.evaluate_actions(batch.observations, batch.actions)
+        values, log_prob, entropy = self._evaluated(batch)
         log_ratio = log_prob - batch.log_prob
         ratio = log_ratio.exp()
         policy_loss = self.policy_loss(ratio, batch.advantages, settings)
@@ -141,6 +112,15 @@ class PpoUpdate:
             clipped = ((ratio - 1).abs() > settings.clip_range).double().mean()
         loss = policy_loss + settings.ent_coef * entropy_loss + settings.vf_coef * value_loss
         return PpoLosses(policy_loss, value_loss, entropy_loss, divergence, clipped, loss)
+
+    def _evaluated(self, batch: Rollout) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
+        if batch.sequences is None:
+            return self.policy.evaluate_actions(batch.observations, batch.actions)
+        assert isinstance(self.policy, ComposedPolicy)
+        starts, *states = batch.sequences
+        return self.policy.evaluate_sequences(
+            batch.observations, batch.actions, starts, (states[0], states[1])
+        )
 
     def policy_loss(
         self, ratio: th.Tensor, advantages: th.Tensor, settings: PpoSettings

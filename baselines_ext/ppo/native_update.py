@@ -1,12 +1,15 @@
 """An epoch of PPO in one C++ call."""
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 import torch as th
+from gymnasium import spaces
 from stable_baselines3.common.distributions import (
     CategoricalDistribution,
     DiagGaussianDistribution,
+    MultiCategoricalDistribution,
 )
 from stable_baselines3.common.policies import (
     ActorCriticPolicy,
@@ -14,12 +17,10 @@ from stable_baselines3.common.policies import (
     MultiInputActorCriticPolicy,
 )
 
-from baselines_ext.networks.heads import (
-    LEAST_SHARE,
-    BetaDistribution,
-    BetaPolicy,
-    MultiInputBetaPolicy,
-)
+from baselines_ext.networks.cells import Cell, Unroll, Unrolled
+from baselines_ext.networks.composed import ComposedPolicy, MemoryExtractor
+from baselines_ext.networks.heads import LEAST_SHARE, BetaDistribution
+from baselines_ext.networks.numpy_cell import plain_cell
 from baselines_ext.networks.plain import (
     Network,
     NotPlainError,
@@ -27,13 +28,15 @@ from baselines_ext.networks.plain import (
     network_of,
     require_flat_features,
 )
-from baselines_ext.ppo.losses import PpoLosses, PpoSettings, PpoUpdate, Rollout, too_far
+from baselines_ext.ppo.losses import PpoLosses, PpoSettings, PpoUpdate, too_far
+from baselines_ext.ppo.sequences import Rollout
 from baselines_ext.updates.adam import LeanAdam
 from baselines_ext.updates.native.build import Ops
 
-_POLICIES = (ActorCriticPolicy, MultiInputActorCriticPolicy, BetaPolicy, MultiInputBetaPolicy)
+_POLICIES = (ActorCriticPolicy, MultiInputActorCriticPolicy, ComposedPolicy)
 _HEADS: dict[type, str] = {
     CategoricalDistribution: "categorical",
+    MultiCategoricalDistribution: "multi_categorical",
     DiagGaussianDistribution: "gaussian",
     BetaDistribution: "beta",
 }
@@ -44,8 +47,8 @@ class PlainActorCritic:
     The networks of an SB3 policy, side by side: an actor and a critic.
 
     :param policy: that holds them
-    :raises NotPlainError: if they are more than multi-layer perceptrons, or another head than
-        a Gaussian, categorical or Beta distribution
+    :raises NotPlainError: if they are more than multi-layer perceptrons with perhaps a cell, or
+        have a head that is not one of ours
     """
 
     def __init__(self, policy: BasePolicy) -> None:
@@ -56,29 +59,57 @@ class PlainActorCritic:
         if distribution not in _HEADS:
             raise NotPlainError(f"its actions are those of a {distribution.__name__}")
         self.head: str = _HEADS[distribution]
+        self.sizes = _sizes(policy.action_space)
         require_flat_features(policy)
-        nets, activation = policy.mlp_extractor, policy.activation_fn
+        self.activation = policy.activation_fn
+        nets = policy.mlp_extractor
+        self.cells: tuple[Cell, Cell] | None = None
+        if isinstance(nets, MemoryExtractor):
+            self.cells = nets.policy_cell, nets.value_cell
         actor = linear_layers([*nets.policy_net, policy.action_net])
         critic = linear_layers([*nets.value_net, policy.value_net])
-        self.actor: Network = network_of(actor, activation)
-        self.critic: Network = network_of(critic, activation)
+        self.actor: Network = network_of(actor, self.activation)
+        self.critic: Network = network_of(critic, self.activation)
         self.log_std: th.Tensor | None = getattr(policy, "log_std", None)
+
+    @property
+    def of_actor(self) -> list[th.Tensor]:
+        """Its parameters, in their order: hidden layers, cell, last layer."""
+        return _parameters(self.actor, self.cells and self.cells[0])
+
+    @property
+    def of_critic(self) -> list[th.Tensor]:
+        """The same of the critic."""
+        return _parameters(self.critic, self.cells and self.cells[1])
 
     @property
     def parameters(self) -> list[th.Tensor]:
         """All of them: the actor's, the critic's, the log standard deviation."""
         own = [] if self.log_std is None else [self.log_std]
-        return [*self.actor.parameters, *self.critic.parameters, *own]
+        return [*self.of_actor, *self.of_critic, *own]
+
+
+def _sizes(actions: spaces.Space) -> list[int]:
+    """List how many actions there are to choose from in each place; none of continuous ones."""
+    if isinstance(actions, spaces.MultiDiscrete):
+        return [int(n) for n in actions.nvec.flatten()]
+    return [int(actions.n)] if isinstance(actions, spaces.Discrete) else []
+
+
+def _parameters(network: Network, cell: Cell | None) -> list[th.Tensor]:
+    *hidden, weight, bias = network.parameters
+    return [*hidden, *([] if cell is None else plain_cell(cell)), weight, bias]
 
 
 class NativePpoUpdate(PpoUpdate):
     """
     Computes what ``PpoUpdate`` does, with less around it.
 
-    :param policy: of plain multi-layer perceptrons
+    :param policy: of plain networks
     :param networks: of that policy
     :param ops: from ``native.build``
-    :raises NotPlainError: if its optimiser is not plain Adam, or the activation not ReLU or Tanh
+    :raises NotPlainError: if its optimiser is not plain Adam, the activation not ReLU or Tanh, or
+        a cell not one of torch's
     """
 
     def __init__(self, policy: ActorCriticPolicy, networks: PlainActorCritic, ops: Ops) -> None:
@@ -87,8 +118,13 @@ class NativePpoUpdate(PpoUpdate):
         self._is_relu = ops.is_relu(policy.activation_fn)
         self._adam = LeanAdam(policy.optimizer, networks.parameters)
         self._parameters = [parameter.detach() for parameter in networks.parameters]
-        self._head = networks.head
-        self._counts = len(networks.actor.parameters), len(networks.critic.parameters)
+        self._shape = (
+            len(networks.of_actor),
+            len(networks.of_critic),
+            networks.cells is not None,
+            networks.head,
+            networks.sizes,
+        )
 
     def epoch(
         self,
@@ -101,19 +137,19 @@ class NativePpoUpdate(PpoUpdate):
         """
         Learn from each transition once.
 
-        :param rollout: N transitions, their observations (N, W)
-        :param order: (N,), a permutation
-        :param batch_size: transitions in a minibatch; the last one may be smaller
+        :param rollout: K sequences, their observations (N, W)
+        :param order: (K,), a permutation
+        :param batch_size: sequences in a minibatch; the last one may be smaller
         :param learning_rate: of the optimiser
         :param settings: of the losses
         :return: see ``PpoUpdate``
         """
+        *kept, sequences = rollout
         rows = self._ops.ppo_epoch(
             self._parameters,
-            *self._counts,
-            self._head,
+            *self._shape,
             self._adam.state,
-            list(rollout),
+            [*kept, *(sequences or ())],
             th.from_numpy(order),
             batch_size,
             self._is_relu,
@@ -123,6 +159,26 @@ class NativePpoUpdate(PpoUpdate):
         )
         measured = [PpoLosses(*row) for row in rows.tolist()]
         return measured, not too_far(measured, settings)
+
+
+def native_unroll(ops: Ops) -> Unroll:
+    """
+    Go through steps in one C++ call.
+
+    :param ops: from ``native.build``
+    :return: computes what ``cells.unroll`` does, of plain cells and without gradients
+    """
+
+    def unroll(
+        cell: Cell, x: th.Tensor, starts: th.Tensor, state: th.Tensor, before: Collection[int] = ()
+    ) -> Unrolled:
+        states = ops.unroll([each.detach() for each in plain_cell(cell)], x, starts, state)
+        width = cell.module.hidden_size
+        assert isinstance(width, int)
+        wanted = {step: states[step - 1] if step else state for step in (*before, len(x))}
+        return states[:, :, :width].contiguous(), wanted
+
+    return unroll
 
 
 def _options(settings: PpoSettings) -> list[float]:

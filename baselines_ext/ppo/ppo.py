@@ -15,11 +15,15 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from baselines_ext.learners.linked import Linked
 from baselines_ext.learners.schedules import SchedulesLearningRate
+from baselines_ext.networks.cells import Memory, Unroll, unroll
+from baselines_ext.networks.composed import ComposedPolicy, State, in_range
 from baselines_ext.networks.numpy_actor import flat_observations, is_single
 from baselines_ext.networks.plain import NotPlainError
-from baselines_ext.ppo.acting import NumpyPolicy
-from baselines_ext.ppo.losses import PpoLosses, PpoSettings, PpoUpdate, Rollout
-from baselines_ext.ppo.native_update import NativePpoUpdate, PlainActorCritic
+from baselines_ext.ppo.acting import Act, NumpyAct, torch_act
+from baselines_ext.ppo.losses import PpoLosses, PpoSettings, PpoUpdate
+from baselines_ext.ppo.native_update import NativePpoUpdate, PlainActorCritic, native_unroll
+from baselines_ext.ppo.sequences import Rollout, Sequences, by_environment
+from baselines_ext.ppo.valuing import Cut, Steps, Valued, value, value_with_memory
 from baselines_ext.updates.native.build import Ops, native_ops
 from interface.errors import unknown_name
 from interface.needs import needs
@@ -28,24 +32,24 @@ log = logging.getLogger(__name__)
 
 UPDATES = ("auto", "eager", "native")
 
-Cut = tuple[int, int, Any]
-"""Where a time limit ended an episode: step, environment, and what was observed there."""
-
 
 @needs(action_spaces=(spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary))
 class PPO(Linked, SchedulesLearningRate, sb3.PPO):
     """
-    SB3's PPO: the same results from the same seed to rounding, sooner.
+    SB3's PPO: the same results from the same seed to rounding, sooner; and with memory.
+
+    With a ``ComposedPolicy`` that has a memory, ``batch_size`` still counts transitions: a
+    minibatch is ``batch_size / tbptt`` sequences.
 
     :param arguments: of the SB3 class
     :param update: how it acts and makes gradient steps: ``eager``, as SB3 does, bit by bit;
         ``native``, acting in numpy and a whole epoch in one C++ call, for plain multi-layer
         perceptrons on the CPU; ``auto``: native where possible
     :param keywords: of the SB3 class
-    :raises ValueError: for another ``update``
+    :raises ValueError: for another ``update``, or lengths that do not divide each other
     """
 
-    made_from_modules = ("_update", "_ops", "_numpy_policy", "_watch", "update_used")
+    made_from_modules = ("_update", "_ops", "_act_by", "_unroll", "_watch", "update_used")
 
     update_class: ClassVar[type[PpoUpdate]] = PpoUpdate
     """Its losses; a subclass with other ones is never replaced by the native epoch."""
@@ -56,35 +60,75 @@ class PPO(Linked, SchedulesLearningRate, sb3.PPO):
         if update not in UPDATES:
             raise unknown_name("update", update, UPDATES)
         self.update_mode = update
+        self._states: tuple[State | None, ...] = (None, None)
+        self._sequence_states: tuple[th.Tensor, ...] = ()
         super().__init__(*arguments, **keywords)
 
     def _setup_model(self) -> None:
         super()._setup_model()
+        rollout = self.n_steps * self.n_envs
+        if self.batch_size > rollout:
+            raise ValueError(
+                f"batch_size must be at most {rollout}, the transitions of a rollout (n_steps "
+                f"times environments), got {self.batch_size}"
+            )
+        if self.memory:
+            self._check_lengths(self.memory.tbptt)
         self.link()
+
+    @property
+    def memory(self) -> Memory | None:
+        """What the policy remembers by; None: it has no memory."""
+        return getattr(self.policy, "memory", None)
+
+    def _check_lengths(self, tbptt: int) -> None:
+        for name, length in (("n_steps", self.n_steps), ("batch_size", self.batch_size)):
+            if length % tbptt:
+                raise ValueError(
+                    f"{name} must be a multiple of network.cell.tbptt={tbptt}, got {length}"
+                )
+        if type(self.rollout_buffer) not in (RolloutBuffer, DictRolloutBuffer):
+            raise ValueError(
+                f"memory needs SB3's own rollout buffer, got {type(self.rollout_buffer).__name__}"
+            )
 
     def link(self) -> None:
         """Make the update from SB3's policy: native if it is plain enough and that is wanted."""
         self._watch = self._watch_parameters()
         self._update = self.update_class(self.policy)
         self._ops: Ops | None = None
-        self._numpy_policy: NumpyPolicy | None = None
+        self._unroll: Unroll = unroll
+        self._act_by: Act | None = None  # None: as SB3 acts
+        if self.memory:
+            assert isinstance(self.policy, ComposedPolicy)
+            self._act_by = torch_act(self.policy)
         self.update_used = "eager"
         if self.update_mode == "eager" or self.device.type != "cpu":
             return
         try:
-            if self.update_class is not PpoUpdate:
-                raise NotPlainError(f"its losses are those of {self.update_class.__name__}")
-            networks = PlainActorCritic(self.policy)
-            ops = native_ops()
-            if ops is None:
-                return
-            self._update = NativePpoUpdate(self.policy, networks, ops)
+            self._link_natively()
         except NotPlainError as reason:
             log.info("updates are eager: %s", reason)
+
+    def _link_natively(self) -> None:
+        if self.update_class is not PpoUpdate:
+            raise NotPlainError(f"its losses are those of {self.update_class.__name__}")
+        networks = PlainActorCritic(self.policy)
+        ops = native_ops()
+        if ops is None:
             return
+        self._update = NativePpoUpdate(self.policy, networks, ops)
         self._ops, self.update_used = ops, "native"
+        self._unroll = native_unroll(ops)
         if type(self.rollout_buffer) in (RolloutBuffer, DictRolloutBuffer):
-            self._numpy_policy = NumpyPolicy.of(networks, self.policy.activation_fn)
+            try:
+                self._act_by = NumpyAct(networks, self.observation_space)
+            except NotPlainError as reason:
+                log.info("acting is eager: %s", reason)
+
+    def _excluded_save_params(self) -> list[str]:
+        """Leave out what the next rollout makes."""
+        return [*super()._excluded_save_params(), "_sequence_states"]
 
     # ---- acting
 
@@ -99,30 +143,23 @@ class PPO(Linked, SchedulesLearningRate, sb3.PPO):
         Choose actions.
 
         :param observation: one, or a batch
-        :param state: passed through
-        :param episode_start: not used
+        :param state: that the last call returned, None at first; without memory passed through
+        :param episode_start: of each environment, whether an episode begins
         :param deterministic: the policy's mode instead of a sample
         :return: actions in the environment's range, and the state
         """
         self._link_again_if_moved()
-        if self._numpy_policy is None:
+        if self._act_by is None:
             return super().predict(observation, state, episode_start, deterministic)
-        _, actions = self._act(self._numpy_policy, observation, deterministic=deterministic)
+        chosen, state = self._act_by(observation, state, episode_start, deterministic)
+        actions = self._for_environment(chosen)
         single = is_single(self.observation_space, observation)
         return (actions.squeeze(axis=0) if single else actions), state
 
-    def _act(
-        self, policy: NumpyPolicy, observations: Any, *, deterministic: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Choose actions; return them as they were chosen, and as the environment takes them."""
-        flat = flat_observations(self.observation_space, observations)
-        chosen = policy(flat, deterministic=deterministic)
-        if not isinstance(self.action_space, spaces.Box):
-            return chosen, chosen
-        actions = chosen.reshape(-1, *self.action_space.shape)
-        if self.policy.squash_output:
-            return chosen, self.policy.unscale_action(actions)
-        return chosen, np.clip(actions, self.action_space.low, self.action_space.high)
+    def _for_environment(self, chosen: np.ndarray) -> np.ndarray:
+        """Make of actions (B, A) or (B,), as the head has them, what the environment takes."""
+        actions = chosen.reshape(-1, *self.action_space.shape)  # type: ignore[misc]
+        return in_range(self.policy, actions)
 
     # ---- rollouts
 
@@ -143,16 +180,18 @@ class PPO(Linked, SchedulesLearningRate, sb3.PPO):
         :return: False if the callback ended it before
         """
         self._link_again_if_moved()
-        if self._numpy_policy is None or n_rollout_steps != rollout_buffer.buffer_size:
+        if self._act_by is None or n_rollout_steps != rollout_buffer.buffer_size:
             return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
         callback.on_rollout_start()
         cut: list[Cut] = []
+        state = self._states[0]
         for n_steps in range(n_rollout_steps):
-            chosen, actions = self._act(self._numpy_policy, self._last_obs, deterministic=False)
+            starts = self._last_episode_starts
+            chosen, state = self._act_by(self._last_obs, state, starts, False)
             _store(rollout_buffer.observations, n_steps, self._last_obs)
-            new_obs, rewards, dones, infos = env.step(actions)
+            new_obs, rewards, dones, infos = env.step(self._for_environment(chosen))
             self.num_timesteps += env.num_envs
             callback.update_locals(locals())
             if not callback.on_step():
@@ -161,7 +200,7 @@ class PPO(Linked, SchedulesLearningRate, sb3.PPO):
             cut += _cut_by_time(n_steps, dones, infos)
             rollout_buffer.actions[n_steps] = chosen.reshape(env.num_envs, -1)
             rollout_buffer.rewards[n_steps] = rewards
-            rollout_buffer.episode_starts[n_steps] = self._last_episode_starts
+            rollout_buffer.episode_starts[n_steps] = starts
             self._last_obs, self._last_episode_starts = new_obs, dones  # type: ignore[assignment]
         self._value(rollout_buffer, cut)
         callback.update_locals(locals())
@@ -170,30 +209,42 @@ class PPO(Linked, SchedulesLearningRate, sb3.PPO):
 
     def _value(self, buffer: RolloutBuffer, cut: list[Cut]) -> None:
         """Compute values, log-probabilities, advantages and returns of a whole rollout."""
-        assert self._ops is not None
-        assert self._last_obs is not None
+        valued = self._valued(buffer, cut)
+        for (step, index, _), cut_value in zip(cut, valued.cut_values, strict=True):
+            buffer.rewards[step, index] += self.gamma * cut_value
         shape = buffer.rewards.shape
-        with th.no_grad():
-            seen = _flattened(buffer.observations)
-            actions = self._as_actions(buffer.actions.reshape(-1, buffer.actions.shape[-1]))
-            values, log_prob, _ = self.policy.evaluate_actions(
-                obs_as_tensor(seen, self.device), actions
-            )
-            last = self.policy.predict_values(obs_as_tensor(self._last_obs, self.device))
-            for step, index, observation in cut:
-                tensor, _ = self.policy.obs_to_tensor(observation)
-                buffer.rewards[step, index] += self.gamma * self.policy.predict_values(tensor)[0]
-        buffer.values[:] = values.numpy().reshape(shape)
-        buffer.log_probs[:] = log_prob.numpy().reshape(shape)
+        buffer.values[:] = valued.values.cpu().numpy().reshape(shape)
+        buffer.log_probs[:] = valued.log_prob.cpu().numpy().reshape(shape)
+        buffer.pos, buffer.full = buffer.buffer_size, True
         assert self._last_episode_starts is not None
+        if self._ops is None:
+            last_values = valued.next_values
+            buffer.compute_returns_and_advantage(last_values, self._last_episode_starts)
+            return
         ends = np.vstack([buffer.episode_starts[1:], self._last_episode_starts])
         tensors = (buffer.rewards, buffer.values, ends.astype(np.float32))
         advantages = self._ops.gae(
-            *map(th.from_numpy, tensors), last.flatten(), self.gamma, self.gae_lambda
+            *map(th.from_numpy, tensors), valued.next_values.float(), self.gamma, self.gae_lambda
         )
         buffer.advantages[:] = advantages.numpy()
         buffer.returns = buffer.advantages + buffer.values
-        buffer.pos, buffer.full = buffer.buffer_size, True
+
+    @th.no_grad()
+    def _valued(self, buffer: RolloutBuffer, cut: list[Cut]) -> Valued:
+        assert self._last_episode_starts is not None
+        steps = Steps(
+            buffer.observations,
+            self._as_actions(buffer.actions.reshape(-1, buffer.actions.shape[-1])),
+            buffer.episode_starts,
+            self._last_obs,
+            cut,
+        )
+        if not self.memory:
+            return value(self.policy, steps)
+        assert isinstance(self.policy, ComposedPolicy)
+        valued = value_with_memory(self.policy, steps, self._states, self._unroll)
+        self._states, self._sequence_states = valued.states, valued.sequence_states
+        return valued
 
     # ---- learning
 
@@ -215,12 +266,13 @@ class PPO(Linked, SchedulesLearningRate, sb3.PPO):
             target_kl=self.target_kl,
         )
         rollout, learning_rate = self._rollout(), self.lr_schedule(remaining)
+        batch_size = self.batch_size // rollout.length
         epochs: list[list[PpoLosses]] = []
         goes_on = True
         while goes_on and len(epochs) < self.n_epochs:
-            order = np.random.permutation(len(rollout.returns))
+            order = np.random.permutation(rollout.n_sequences)
             losses, goes_on = self._update.epoch(
-                rollout, order, self.batch_size, learning_rate, settings
+                rollout, order, batch_size, learning_rate, settings
             )
             epochs.append(losses)
             self._n_updates += 1
@@ -237,23 +289,33 @@ class PPO(Linked, SchedulesLearningRate, sb3.PPO):
             observations = {key: flat(value) for key, value in kept.items()}
         else:
             observations = flat(kept)
-        numbers = (buffer.values, buffer.log_probs, buffer.advantages, buffer.returns)
         if self._ops is None:
             seen = obs_as_tensor(observations, self.device)
         else:
             seen = th.from_numpy(flat_observations(self.observation_space, observations))
             seen = seen.to(self.policy.value_net.weight.dtype)
-        return Rollout(
-            seen,
-            self._as_actions(flat(buffer.actions)),
-            *(th.as_tensor(flat(each), device=self.device).flatten() for each in numbers),
+        numbers = (buffer.values, buffer.log_probs, buffer.advantages, buffer.returns)
+        values, log_prob, advantages, returns = (
+            th.as_tensor(flat(each), device=self.device).flatten() for each in numbers
         )
+        actions = self._as_actions(flat(buffer.actions))
+        return Rollout(seen, actions, values, log_prob, advantages, returns, self._sequences())
+
+    def _sequences(self) -> Sequences | None:
+        """Tell how what was collected follows each other."""
+        if not self.memory:
+            return None
+        starts = by_environment(self.rollout_buffer.episode_starts, self.memory.tbptt)
+        states = [each.transpose(0, 1).flatten(0, 1) for each in self._sequence_states]
+        return Sequences(th.as_tensor(starts).to(states[0]), *states)
 
     def _as_actions(self, actions: np.ndarray) -> th.Tensor:
         """Make of the buffer's actions (B, A) what the policy's distribution takes."""
         tensor = th.as_tensor(actions, device=self.device)
         if isinstance(self.action_space, spaces.Discrete):
             return tensor.long().flatten()
+        if isinstance(self.action_space, spaces.MultiDiscrete):
+            return tensor.long()
         return tensor.to(self.policy.value_net.weight.dtype)
 
     def _log_training(self, epochs: list[list[PpoLosses]], settings: PpoSettings) -> None:
@@ -285,10 +347,3 @@ def _cut_by_time(step: int, dones: np.ndarray, infos: list[dict[str, Any]]) -> l
         for index in np.flatnonzero(dones).tolist()
         if infos[index].get("TimeLimit.truncated", False)
     ]
-
-
-def _flattened(kept: Any) -> Any:
-    """Put the environments of each step one after the other: (T, N, ...) becomes (T N, ...)."""
-    if isinstance(kept, dict):
-        return {key: value.reshape(-1, *value.shape[2:]) for key, value in kept.items()}
-    return kept.reshape(-1, *kept.shape[2:])

@@ -28,7 +28,8 @@ def make_model(cfg: DictConfig, spec: AlgorithmSpec, venv: VecEnv | None) -> Lea
     if venv is not None:
         build_policy = instantiate(cfg.policy)
         # runs of before have none
-        parts = {key: OmegaConf.select(cfg, f"network.{key}") for key in ("encoder", "head")}
+        names = ("encoder", "head", "cell")
+        parts = {key: OmegaConf.select(cfg, f"network.{key}") for key in names}
         policy, policy_kwargs = build_policy(
             spec.learner.target,
             venv.observation_space,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from stable_baselines3 import DQN
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from interface.algorithm import AlgorithmSpec
 from interface.errors import UserError
@@ -15,8 +17,8 @@ from util.slots import available_cpus
 _MOST_THREADS = 4
 # Multiplications in the largest matrix product of a gradient step from which threads pay.
 _LARGE_PRODUCT = 4_000_000
-# Of SB3's hidden layers.
-_USUAL_WIDTH = 256
+# Of SB3's hidden layers: those of on-policy learners and of DQN, and those of all others.
+_SMALL_WIDTH, _LARGE_WIDTH = 64, 256
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,14 @@ def resources_of(cfg: DictConfig, spec: AlgorithmSpec, n_cores: int) -> Resource
 
 def _has_large_products(cfg: DictConfig, spec: AlgorithmSpec) -> bool:
     net_arch = OmegaConf.to_container(OmegaConf.create({"sizes": cfg.policy.net_arch}))
-    width = max([int(size) for size in re.findall(r"\d+", str(net_arch))] or [_USUAL_WIDTH])
+    sizes = [int(size) for size in re.findall(r"\d+", str(net_arch))]
+    width = max(sizes or [_usual_width(spec.learner.target)])
     return bool(spec.learner.node.get("batch_size", 0) * width**2 >= _LARGE_PRODUCT)
+
+
+def _usual_width(learner: Any) -> int:
+    is_small = isinstance(learner, type) and issubclass(learner, OnPolicyAlgorithm | DQN)
+    return _SMALL_WIDTH if is_small else _LARGE_WIDTH
 
 
 def resolved(cfg: DictConfig, resources: Resources) -> DictConfig:

@@ -37,6 +37,7 @@ class Ops:
         self.td3_step = th.ops.subgoal.td3_step.default
         self.ppo_epoch = th.ops.subgoal.ppo_epoch.default
         self.gae = th.ops.subgoal.gae.default
+        self.unroll = th.ops.subgoal.unroll.default
 
     @staticmethod
     def plain_adam(update: Any, name: str) -> LeanAdam:

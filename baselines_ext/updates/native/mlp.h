@@ -10,13 +10,14 @@ using Tensors = std::vector<Tensor>;
 struct Mlp {  // parameters: weight, bias, weight, bias, ...; remembers its layers' outputs
   at::TensorList parameters;
   bool relu;
+  bool activates_last = false;
   Tensors outputs = {};
 
   Tensor forward(const Tensor& x) {
     outputs = {x};
     for (size_t i = 0; i < parameters.size(); i += 2) {
       Tensor y = at::addmm(parameters[i + 1], outputs.back(), parameters[i].t());
-      if (i + 2 < parameters.size()) relu ? y.clamp_min_(0) : y.tanh_();
+      if (i + 2 < parameters.size() || activates_last) relu ? y.clamp_min_(0) : y.tanh_();
       outputs.push_back(y);
     }
     return outputs.back();
@@ -29,7 +30,9 @@ struct Mlp {  // parameters: weight, bias, weight, bias, ...; remembers its laye
   // Return the input's gradient if wanted; put the parameters' gradients where wanted.
   Tensor backward(Tensor gradient, Tensors* gradients, bool of_input) const {
     Tensors mine(parameters.size());
-    for (int64_t i = parameters.size() - 2; i >= 0; i -= 2) {
+    if (activates_last && !parameters.empty())
+      gradient = through_activation(gradient, outputs.back());
+    for (int64_t i = int64_t(parameters.size()) - 2; i >= 0; i -= 2) {
       const Tensor& input = outputs[i / 2];
       if (gradients) {
         mine[i] = gradient.t().mm(input);

@@ -1,14 +1,46 @@
-// An epoch of PPO on multi-layer perceptrons, with its gradients by hand, and its advantages.
+// An epoch of PPO, with its gradients by hand, and its advantages.
 // The formulas are those of ppo/losses.py; a test holds them together.
 #pragma once
-#include <algorithm>
-#include <cmath>
 #include <numeric>
+#include <optional>
 
-#include "mlp.h"
+#include "cell.h"
+#include "heads.h"
 
 namespace {
-const double kHalfLogTwoPi = 0.5 * std::log(2 * M_PI);
+// A network of PPO: hidden layers, a cell perhaps, and the last layer.
+struct Net {
+  Mlp hidden;
+  std::optional<Cell> cell = {};
+  std::optional<Mlp> last = {};
+
+  static Net of(at::TensorList parameters, bool relu, bool has_cell) {
+    const size_t n = parameters.size();
+    if (!has_cell) return {Mlp{parameters, relu}};
+    return {Mlp{parameters.slice(0, n - 6), relu, true}, Cell{parameters.slice(n - 6, 4)},
+            Mlp{parameters.slice(n - 2, 2), relu}};
+  }
+
+  // starts: (L, B), state: (B, S); without a cell they are not read.
+  Tensor forward(const Tensor& x, const Tensor& starts, const Tensor& state) {
+    const Tensor y = hidden.forward(x);
+    if (!cell) return y;
+    cell->forward(y, starts, state);
+    return last->forward(cell->outputs());
+  }
+
+  void backward(const Tensor& gradient, Tensors* gradients) const {
+    if (!cell) {
+      hidden.backward(gradient, gradients, false);
+      return;
+    }
+    Tensors of_cell, of_last;
+    const Tensor of_output = last->backward(gradient, &of_last, true);
+    hidden.backward(cell->backward(of_output, &of_cell), gradients, false);
+    gradients->insert(gradients->end(), of_cell.begin(), of_cell.end());
+    gradients->insert(gradients->end(), of_last.begin(), of_last.end());
+  }
+};
 
 struct PpoOptions {  // as floats: clip_vf and target_kl are infinite where there is none
   double clip, clip_vf, ent_coef, vf_coef, max_grad_norm, target_kl;
@@ -17,128 +49,6 @@ struct PpoOptions {  // as floats: clip_vf and target_kl are infinite where ther
 
 struct PpoMeasured {
   double policy_loss = 0, value_loss = 0, entropy = 0, kl = 0, clip_fraction = 0;
-};
-
-// The policy's distributions of a minibatch: log-probabilities, entropies, and gradients by both.
-template <typename T>
-struct Gaussian {
-  const T *mean, *log_std, *actions;
-  T *of_mean, *of_log_std;
-  int64_t n;
-
-  T log_prob(int64_t row, int64_t i, T* entropy) {
-    T sum = 0;
-    *entropy = 0;
-    for (int64_t j = 0; j < n; ++j) {
-      const T z = (actions[i * n + j] - mean[row * n + j]) * std::exp(-log_std[j]);
-      sum -= T(0.5) * z * z + log_std[j] + T(kHalfLogTwoPi);
-      *entropy += log_std[j] + T(0.5 + kHalfLogTwoPi);
-    }
-    return sum;
-  }
-
-  void backward(int64_t row, int64_t i, T of_log_prob, T of_entropy, T) {
-    for (int64_t j = 0; j < n; ++j) {
-      const T inverse = std::exp(-log_std[j]);
-      const T z = (actions[i * n + j] - mean[row * n + j]) * inverse;
-      of_mean[row * n + j] = of_log_prob * z * inverse;
-      of_log_std[j] += of_log_prob * (z * z - 1) + of_entropy;
-    }
-  }
-};
-
-template <typename T>
-struct Categorical {
-  T* logits;  // become log-probabilities
-  const int64_t* actions;
-  T* of_logits;
-  int64_t n;
-
-  T log_prob(int64_t row, int64_t i, T* entropy) {
-    T* mine = logits + row * n;
-    const T most = *std::max_element(mine, mine + n);
-    T sum = 0;
-    for (int64_t j = 0; j < n; ++j) sum += std::exp(mine[j] - most);
-    const T norm = most + std::log(sum);
-    *entropy = 0;
-    for (int64_t j = 0; j < n; ++j) {
-      mine[j] -= norm;
-      *entropy -= std::exp(mine[j]) * mine[j];
-    }
-    return mine[actions[i]];
-  }
-
-  void backward(int64_t row, int64_t i, T of_log_prob, T of_entropy, T entropy) {
-    for (int64_t j = 0; j < n; ++j) {
-      const T log_p = logits[row * n + j], p = std::exp(log_p);
-      of_logits[row * n + j] =
-          of_log_prob * (T(j == actions[i]) - p) - of_entropy * p * (log_p + entropy);
-    }
-  }
-};
-
-// First and second derivative of the logarithm of the gamma function, for x >= 1: shifted to where
-// a few terms of their series suffice (Abramowitz and Stegun, 6.3.18 and 6.4.12).
-double digamma(double x) {
-  double sum = 0;
-  for (; x < 6; x += 1) sum -= 1 / x;
-  const double y = 1 / (x * x);
-  return sum + std::log(x) - 0.5 / x -
-         y * (1. / 12 - y * (1. / 120 - y * (1. / 252 - y * (1. / 240 - y * (1. / 132 - y * (691. / 32760 - y / 12))))));
-}
-
-double trigamma(double x) {
-  double sum = 0;
-  for (; x < 6; x += 1) sum += 1 / (x * x);
-  const double y = 1 / (x * x);
-  return sum + 1 / x + 0.5 * y +
-         y / x * (1. / 6 - y * (1. / 30 - y * (1. / 42 - y * (1. / 30 - y * (5. / 66 - y * (691. / 2730 - y * 7. / 6))))));
-}
-
-// Over [-1, 1], in float64: see networks/heads.py.
-template <typename T>
-struct Beta {
-  const T *outputs, *actions;
-  T* of_outputs;
-  int64_t n;
-  double least_share;
-
-  double parameter(int64_t k) const {  // 1 + softplus, as torch computes it
-    const double x = outputs[k];
-    return 1 + (x > 20 ? x : std::log1p(std::exp(x)));
-  }
-
-  double share(int64_t k) const {
-    return std::min(std::max(0.5 * (double(actions[k]) + 1), least_share), 1 - least_share);
-  }
-
-  T log_prob(int64_t row, int64_t i, T* entropy) {
-    double sum = 0, entropies = 0;
-    for (int64_t j = 0; j < n; ++j) {
-      const double a = parameter(2 * row * n + j), b = parameter((2 * row + 1) * n + j);
-      const double x = share(i * n + j);
-      const double norm = std::lgamma(a) + std::lgamma(b) - std::lgamma(a + b);
-      sum += (a - 1) * std::log(x) + (b - 1) * std::log1p(-x) - norm - M_LN2;
-      entropies += norm - (a - 1) * digamma(a) - (b - 1) * digamma(b) +
-                   (a + b - 2) * digamma(a + b) + M_LN2;
-    }
-    *entropy = T(entropies);
-    return T(sum);
-  }
-
-  void backward(int64_t row, int64_t i, T of_log_prob, T of_entropy, T) {
-    for (int64_t j = 0; j < n; ++j) {
-      const int64_t ka = 2 * row * n + j, kb = ka + n;
-      const double a = parameter(ka), b = parameter(kb), x = share(i * n + j);
-      const double both = digamma(a + b), third = (a + b - 2) * trigamma(a + b);
-      const double of_a = of_log_prob * (std::log(x) - digamma(a) + both) +
-                          of_entropy * (third - (a - 1) * trigamma(a));
-      const double of_b = of_log_prob * (std::log1p(-x) - digamma(b) + both) +
-                          of_entropy * (third - (b - 1) * trigamma(b));
-      of_outputs[ka] = T(of_a / (1 + std::exp(-double(outputs[ka]))));
-      of_outputs[kb] = T(of_b / (1 + std::exp(-double(outputs[kb]))));
-    }
-  }
 };
 
 template <typename T>
@@ -166,8 +76,7 @@ struct PpoBatch {
       m.entropy += entropy * share;
       m.kl += (ratio - 1 - log_ratio) * share;
       m.clip_fraction += (std::abs(ratio - 1) > T(o.clip)) * share;
-      policy.backward(r, i, counts ? T(-share) * advantage * ratio : T(0), T(-o.ent_coef * share),
-                      entropy);
+      policy.backward(r, i, counts ? T(-share) * advantage * ratio : T(0), T(-o.ent_coef * share));
       value(r, i, o, &m);
     }
     return m;
@@ -201,7 +110,8 @@ double squares(const T* values, int64_t n) {
   return std::accumulate(sums, sums + kLanes, double(rest));
 }
 
-void clip_norm(const Tensors& gradients, double most) {
+void clip_norm(const Tensors& gradients, double most) {  // 0: no limit
+  if (most <= 0) return;
   AT_DISPATCH_FLOATING_TYPES(gradients[0].scalar_type(), "clip_norm", [&] {
     double sum = 0;
     for (const Tensor& each : gradients) sum += squares(each.data_ptr<scalar_t>(), each.numel());
@@ -214,53 +124,90 @@ void clip_norm(const Tensors& gradients, double most) {
   });
 }
 
+// What was collected: observations (N, W), actions (N, A) or (N,), old values, old
+// log-probabilities, advantages, returns (N,); with memory, too, the beginnings of episodes (K, L)
+// and the states of actor and critic (K, S).
+struct PpoRollout {
+  const Tensors tensors;
+  int64_t length() const { return tensors.size() > 6 ? tensors[6].size(1) : 1; }
+
+  // Transitions of sequences, those of a step side by side.
+  Tensor rows(const Tensor& numbers) const {
+    if (length() == 1) return numbers;
+    return (at::arange(length()).unsqueeze(1) + numbers * length()).flatten();
+  }
+
+  Tensor starts(const Tensor& numbers) const {
+    if (tensors.size() == 6) return {};
+    return tensors[6].index_select(0, numbers).t().contiguous();
+  }
+
+  Tensor states(int64_t which, const Tensor& numbers) const {
+    return tensors.size() == 6 ? Tensor() : tensors[7 + which].index_select(0, numbers);
+  }
+};
+
+struct PpoHead {
+  c10::string_view name;  // gaussian, beta, or any other one: categorical
+  at::IntArrayRef sizes;  // of the latter
+  double least_share;
+};
+
+template <typename T>
+PpoMeasured losses(const PpoBatch<T>& batch, const PpoHead& head, const Tensor& outputs,
+                   const Tensor& actions, const Tensor& log_std, const PpoOptions& o,
+                   const Tensor& of_outputs, const Tensor& of_log_std) {
+  T *mine = outputs.data_ptr<T>(), *of_mine = of_outputs.data_ptr<T>();
+  const int64_t n = outputs.size(1);
+  if (head.name == "beta")
+    return batch.losses(Beta<T>{mine, actions.data_ptr<T>(), of_mine, n / 2, head.least_share}, o);
+  if (head.name == "gaussian")
+    return batch.losses(Gaussian<T>{mine, log_std.data_ptr<T>(), actions.data_ptr<T>(), of_mine,
+                                    of_log_std.data_ptr<T>(), n},
+                        o);
+  return batch.losses(Categorical<T>{mine, actions.data_ptr<int64_t>(), of_mine, head.sizes, n}, o);
+}
+
 // parameters: those of the actor, of the critic, and the log standard deviation if the head is
-// gaussian; others: categorical, beta. rollout: observations (N, W), actions (N, A) or (N,), old values, old log-probability,
-// advantages, returns (N,). order: (N,). Returns one row per minibatch: policy loss, value loss,
+// gaussian. order: (K,), of sequences. Returns one row per minibatch: policy loss, value loss,
 // negative entropy, divergence, clipped share, whole loss; the last one was not learned from if its
 // divergence is too large.
-Tensor ppo_epoch(at::TensorList parameters, int64_t n_actor, int64_t n_critic,
-                 c10::string_view head, at::TensorList state, at::TensorList rollout, const Tensor& order, int64_t batch_size, bool relu,
+Tensor ppo_epoch(at::TensorList parameters, int64_t n_actor, int64_t n_critic, bool has_cell,
+                 c10::string_view head_name, at::IntArrayRef sizes, at::TensorList state,
+                 at::TensorList kept, const Tensor& order, int64_t batch_size, bool relu,
                  double rate, at::ArrayRef<double> betas_and_eps, at::ArrayRef<double> options) {
   const PpoOptions o{options[0], options[1], options[2], options[3],
                      options[4], options[5], options[6] != 0};
-  Mlp actor{parameters.slice(0, n_actor), relu}, critic{parameters.slice(n_actor, n_critic), relu};
-  const bool gaussian = head == "gaussian";
+  const PpoHead head{head_name, sizes, options[7]};
+  const PpoRollout rollout{kept.vec()};
+  Net actor = Net::of(parameters.slice(0, n_actor), relu, has_cell);
+  Net critic = Net::of(parameters.slice(n_actor, n_critic), relu, has_cell);
+  const bool gaussian = head_name == "gaussian";
   std::vector<double> rows;
   for (int64_t start = 0; start < order.size(0); start += batch_size) {
-    const Tensor chosen = order.slice(0, start, std::min(start + batch_size, order.size(0)));
-    const Tensor x = rollout[0].index_select(0, chosen);
-    const Tensor outputs = actor.forward(x), values = critic.forward(x);
+    const Tensor numbers = order.slice(0, start, std::min(start + batch_size, order.size(0)));
+    const Tensor chosen = rollout.rows(numbers), starts = rollout.starts(numbers);
+    const Tensor x = rollout.tensors[0].index_select(0, chosen);
+    const Tensor outputs = actor.forward(x, starts, rollout.states(0, numbers));
+    const Tensor values = critic.forward(x, starts, rollout.states(1, numbers));
     const Tensor of_outputs = at::empty_like(outputs), of_values = at::empty_like(values);
-    Tensor of_log_std;
+    const Tensor of_log_std = gaussian ? at::zeros_like(parameters.back()) : Tensor();
     PpoMeasured m;
     AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "ppo_epoch", [&] {
-      const auto data = [&](int i) { return rollout[i].data_ptr<scalar_t>(); };
+      const auto data = [&](int i) { return rollout.tensors[i].data_ptr<scalar_t>(); };
       const PpoBatch<scalar_t> batch{chosen.data_ptr<int64_t>(), chosen.size(0), data(2), data(3),
                                      data(4), data(5), values.data_ptr<scalar_t>(),
                                      of_values.data_ptr<scalar_t>()};
-      scalar_t *mine = outputs.data_ptr<scalar_t>(), *of_mine = of_outputs.data_ptr<scalar_t>();
-      if (head == "beta") {
-        m = batch.losses(Beta<scalar_t>{mine, data(1), of_mine, outputs.size(1) / 2, options[7]}, o);
-      } else if (gaussian) {
-        of_log_std = at::zeros_like(parameters.back());
-        m = batch.losses(Gaussian<scalar_t>{mine, parameters.back().data_ptr<scalar_t>(), data(1),
-                                            of_mine, of_log_std.data_ptr<scalar_t>(),
-                                            outputs.size(1)},
-                         o);
-      } else {
-        m = batch.losses(Categorical<scalar_t>{mine, rollout[1].data_ptr<int64_t>(), of_mine,
-                                               outputs.size(1)},
-                         o);
-      }
+      m = losses(batch, head, outputs, rollout.tensors[1], parameters.back(), o, of_outputs,
+                 of_log_std);
     });
     const double loss = m.policy_loss - o.ent_coef * m.entropy + o.vf_coef * m.value_loss;
     rows.insert(rows.end(),
                 {m.policy_loss, m.value_loss, -m.entropy, m.kl, m.clip_fraction, loss});
     if (m.kl > 1.5 * o.target_kl) break;
     Tensors gradients;
-    actor.backward(of_outputs, &gradients, false);
-    critic.backward(of_values, &gradients, false);
+    actor.backward(of_outputs, &gradients);
+    critic.backward(of_values, &gradients);
     if (gaussian) gradients.push_back(of_log_std);
     clip_norm(gradients, o.max_grad_norm);
     adam(parameters, gradients, state, rate, betas_and_eps);

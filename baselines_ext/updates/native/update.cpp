@@ -142,4 +142,5 @@ TORCH_LIBRARY(subgoal, library) {
   library.def("td3_step", &td3_step);
   library.def("ppo_epoch", &ppo_epoch);
   library.def("gae", &gae);
+  library.def("unroll", &unroll);
 }

@@ -5,15 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import stable_baselines3 as sb3
 import torch as th
-from gymnasium import spaces
-from stable_baselines3.common.policies import ActorCriticPolicy
 
 import baselines_ext
-from baselines_ext.networks.heads import BetaDistribution, BetaPolicy, beta_head
+from baselines_ext.networks.composed import ComposedPolicy
+from baselines_ext.networks.heads import BetaDistribution, beta_head
 from experiment.run_folder.policy_export import plain_agent
-from interface.errors import UserError
 from tests.baselines_ext.ppo.test_ppo import N_STEPS, NO_COMPILER, fill, made, weights
 from tests.running import TINY, train
 
@@ -21,7 +18,15 @@ needs_compiler = pytest.mark.skipif(NO_COMPILER, reason="there is no C++ compile
 
 
 def beta(mode: str, **options: Any) -> Any:
-    return made(baselines_ext.PPO, "Pendulum-v1", policy=BetaPolicy, update=mode, **options)
+    kwargs = {"head": beta_head}
+    return made(
+        baselines_ext.PPO,
+        "Pendulum-v1",
+        policy=ComposedPolicy,
+        policy_kwargs=kwargs,
+        update=mode,
+        **options,
+    )
 
 
 def test_densities_sum_to_one_over_the_range():
@@ -68,19 +73,6 @@ def test_a_run_takes_the_same_actions_natively():
     )
     action, _ = native.predict(native.observation_space.sample())
     assert native.action_space.contains(action)
-
-
-@pytest.mark.parametrize(
-    ("policy", "actions", "said"),
-    [
-        (ActorCriticPolicy, spaces.Discrete(3), "with finite bounds, got Discrete"),
-        (ActorCriticPolicy, spaces.Box(-np.inf, np.inf, (2,)), "with finite bounds, got Box"),
-        (sb3.SAC.policy_aliases["MlpPolicy"], spaces.Box(-1, 1, (2,)), "algorithm=ppo"),
-    ],
-)
-def test_what_does_not_fit_is_refused(policy: Any, actions: spaces.Space, said: str):
-    with pytest.raises(UserError, match=said):
-        beta_head(policy, actions)
 
 
 def test_a_run_with_it(tmp_path: Path):

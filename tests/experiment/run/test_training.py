@@ -212,6 +212,8 @@ def test_nan_ends_a_run_as_diverged(where: str, tmp_path: Path, monkeypatch):
         (["overlap=true"], 2, 1, True),
         (["overlap=false", "n_threads=3"], 1, 3, False),
         (["n_threads=1"], 2, 1, True),
+        (["algorithm=ppo", "env=Pendulum-v1", "preset=none"], 2, 1, False),
+        (["algorithm=ppo", "env=Pendulum-v1", "policy.net_arch=[256,256]"], 2, 2, False),
     ],
 )
 def test_which_cores_a_run_uses(changes, n_cores, n_threads, overlap, tmp_path: Path):
