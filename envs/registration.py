@@ -24,5 +24,6 @@ def register_environments(folder: Path = ENV_CONFIGS) -> None:
                 id=config["id"],
                 entry_point=config["entry_point"],
                 max_episode_steps=config.get("max_episode_steps"),
+                reward_threshold=config.get("success_return"),
                 kwargs=config.get("kwargs", {}),
             )

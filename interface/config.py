@@ -158,6 +158,8 @@ class MainConfig:
     algorithm: Any = MISSING
     algorithm_name: str = MISSING
     env: EnvConfig = field(default_factory=EnvConfig)
+    # runs of before this key were paid by the environment
+    reward: Any = None
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     normalize: NormalizeConfig = field(default_factory=NormalizeConfig)

@@ -19,11 +19,13 @@ import envs  # noqa: F401 (registers our environments)
 from envs.episode_seeds import EpisodeSeeds, SeedOfEpisode
 from envs.finite_check import FiniteCheck
 from envs.maze_files import remove_model_file
+from envs.own_reward import OwnReward
 from envs.ownership import OwnResults
 from envs.registration import register_environments
 from envs.remote_errors import RaisesErrors, SendsErrors
 from envs.success import SuccessInfo
 from envs.translated_spaces import translated
+from experiment.build.reward import make_reward
 from interface.algorithm import AlgorithmSpec
 from interface.environment_ids import environment_ids, missing_simulators
 from interface.errors import UserError, told
@@ -54,7 +56,10 @@ def import_packages(names: Iterable[str]) -> None:
 
 
 def make_env(
-    env_cfg: DictConfig, seed_of_episode: SeedOfEpisode, render_mode: str | None = None
+    env_cfg: DictConfig,
+    seed_of_episode: SeedOfEpisode,
+    render_mode: str | None = None,
+    reward: DictConfig | None = None,
 ) -> gym.Env:
     """
     Make one environment with its wrappers.
@@ -62,6 +67,7 @@ def make_env(
     :param env_cfg: the ``env`` node
     :param seed_of_episode: the seed of each episode, see ``envs.episode_seeds``
     :param render_mode: as in Gymnasium
+    :param reward: the ``reward`` node; None: the environment's own
     :raises UserError: if the environment cannot be made
     """
     kwargs: dict[str, Any] = OmegaConf.to_container(env_cfg.kwargs, resolve=True)  # type: ignore[assignment]
@@ -82,8 +88,10 @@ def make_env(
     remove_model_file(env)
     for wrapper in env_cfg.wrappers:
         env = _wrapped(wrapper, env)
-    env = SuccessInfo(OwnResults(translated(env)), env_cfg.success_return)
-    return FiniteCheck(EpisodeSeeds(env, seed_of_episode, env_cfg.seeds))
+    env = SuccessInfo(OwnResults(env), env_cfg.success_return)
+    if reward is not None:
+        env = OwnReward(env, make_reward(reward))
+    return FiniteCheck(EpisodeSeeds(translated(env), seed_of_episode, env_cfg.seeds))
 
 
 def _reason(error: Exception) -> str:
@@ -118,6 +126,7 @@ def make_vec_env(
     *,
     subprocesses: bool,
     shared: gym.Env | None = None,
+    reward: DictConfig | None = None,
 ) -> VecEnv:
     """
     Make environments that are stepped together.
@@ -126,12 +135,14 @@ def make_vec_env(
     :param seeds_of_env: the episode seeds of environment 0, 1, ...
     :param subprocesses: each in a process of its own
     :param shared: the only one that may live, made before
+    :param reward: the ``reward`` node; None: the environment's own
     """
     if shared is not None:
         return DummyVecEnv([lambda: Monitor(shared)])
     make = _make_in_subprocess if subprocesses else _make_monitored
     makers = [
-        functools.partial(make, env_cfg, seeds_of_env(index)) for index in range(env_cfg.n_envs)
+        functools.partial(make, env_cfg, seeds_of_env(index), reward)
+        for index in range(env_cfg.n_envs)
     ]
     if subprocesses:
         venv = SubprocVecEnv(makers, start_method=_START_METHOD)  # type: ignore[arg-type]
@@ -146,17 +157,21 @@ def _kill(processes: Iterable[BaseProcess]) -> None:
         process.kill()
 
 
-def _make_monitored(env_cfg: DictConfig, seed_of_episode: SeedOfEpisode) -> gym.Env:
-    return Monitor(make_env(env_cfg, seed_of_episode))
+def _make_monitored(
+    env_cfg: DictConfig, seed_of_episode: SeedOfEpisode, reward: DictConfig | None
+) -> gym.Env:
+    return Monitor(make_env(env_cfg, seed_of_episode, reward=reward))
 
 
-def _make_in_subprocess(env_cfg: DictConfig, seed_of_episode: SeedOfEpisode) -> gym.Env:
+def _make_in_subprocess(
+    env_cfg: DictConfig, seed_of_episode: SeedOfEpisode, reward: DictConfig | None
+) -> gym.Env:
     ignore_signals()  # they are for the run, which closes us
     parent = multiprocessing.parent_process()
     if parent is not None and parent.pid is not None:
         end_with_parent(parent.pid)
     set_random_seed(seed_of_episode(0))  # a fork begins with what all others begin with
-    return SendsErrors(_make_monitored(env_cfg, seed_of_episode))
+    return SendsErrors(_make_monitored(env_cfg, seed_of_episode, reward))
 
 
 def normalized(cfg: DictConfig, venv: VecEnv) -> VecEnv:

@@ -25,7 +25,8 @@ def make_shared_env(cfg: DictConfig) -> gym.Env:
 
     :param cfg: the main config
     """
-    return make_env(cfg.env, training_seeds(cfg.seed), _RENDER_MODES.get(cfg.render.mode))
+    render_mode = _RENDER_MODES.get(cfg.render.mode)
+    return make_env(cfg.env, training_seeds(cfg.seed), render_mode, cfg.reward)
 
 
 @contextmanager

@@ -75,9 +75,9 @@ def make_evaluation_env(
     :param load: puts the normalisation of a checkpoint around it; None: that of the config, fresh
     :param shared: the environment of the training, if no other may live
     """
-    env = make_env(cfg.env, seeds, render_mode) if shared is None else shared
+    reward, limit = cfg.get("reward"), cfg.get("max_evaluation_steps")  # former versions had none
+    env = make_env(cfg.env, seeds, render_mode, reward) if shared is None else shared
     env = wrap(env)
-    limit = cfg.get("max_evaluation_steps")  # runs of former versions have none
     if limit is not None and (env.spec is None or env.spec.max_episode_steps is None):
         env = EndsEpisodes(env, limit)
     recorder = EpisodeRecorder(env)

@@ -67,11 +67,7 @@ def run_test(cfg: DictConfig, algorithm: str | None = None) -> None:
         raise UserError(f"n_baseline_episodes must not be negative, got {cfg.n_baseline_episodes}")
     import_packages(cfg.imports)
     file = find_agent(cfg, cfg.run, algorithm)
-    other_file = None if cfg.compare is None else find_agent(cfg, cfg.compare, algorithm)
-    if other_file is not None and other_file.cfg.env.id != file.cfg.env.id:
-        raise UserError(
-            f"an agent for {file.cfg.env.id} cannot be compared with one on {other_file.cfg.env.id}"
-        )
+    other_file = None if cfg.compare is None else _find_other(cfg, file, algorithm)
     if cfg.export is not None:
         check_export(file.model_class(), Path(cfg.export))
     tested = play(cfg, file)
@@ -90,6 +86,20 @@ def run_test(cfg: DictConfig, algorithm: str | None = None) -> None:
         _say(f"written: {path}")
     if file.cfg.render.mode == "record" and not film:
         raise UserError("the test is done, but there is no film; the reason is above")
+
+
+def _find_other(cfg: DictConfig, file: AgentFile, algorithm: str | None) -> AgentFile:
+    """Find the agent to compare with; both are tested on one task, and paid by one reward."""
+    other = find_agent(cfg, cfg.compare, algorithm)
+    if other.cfg.env.id != file.cfg.env.id:
+        raise UserError(
+            f"an agent for {file.cfg.env.id} cannot be compared with one on {other.cfg.env.id}"
+        )
+    reward = file.cfg.get("reward")
+    if other.cfg.get("reward") != reward:
+        other.cfg.reward = reward
+        _say("trained with different rewards; both returns are by that of the first")
+    return other
 
 
 def play(cfg: DictConfig, file: AgentFile) -> Tested:

@@ -19,6 +19,7 @@ from experiment.build.device import check_device
 from experiment.build.environments import import_packages, make_env, make_vec_env, normalized
 from experiment.build.model import make_model
 from experiment.build.resources import available_cores, resolved, resources_of
+from experiment.build.reward import check_reward
 from experiment.build.shared_env import make_shared_env
 from experiment.evaluation.evaluation import EvaluationEnv, make_evaluation_env
 from experiment.evaluation.evaluator import check_evaluator, make_evaluator
@@ -154,6 +155,7 @@ def check_config(cfg: DictConfig, context: RunContext) -> AlgorithmSpec:
     spec.check_overrides(context.overrides)
     check_evaluator(cfg)
     check_environment(cfg, spec)
+    check_reward(cfg, spec)
     check_device(cfg.device)
     return spec
 
@@ -221,7 +223,8 @@ def make_envs(cfg: DictConfig, spec: AlgorithmSpec) -> tuple[VecEnv | None, Eval
     :raises UserError: if algorithm and environment do not fit together
     """
     shared = make_shared_env(cfg) if cfg.env.exclusive else None
-    probe = make_env(cfg.env, training_seeds(cfg.seed)) if shared is None else shared
+    seeds = training_seeds(cfg.seed)
+    probe = make_env(cfg.env, seeds, reward=cfg.reward) if shared is None else shared
     check_fit(cfg, spec, probe)
     if shared is None:
         probe.close()
@@ -234,6 +237,7 @@ def make_envs(cfg: DictConfig, spec: AlgorithmSpec) -> tuple[VecEnv | None, Eval
             lambda index: training_seeds(cfg.seed, index),
             subprocesses=cfg.env.subprocesses or cfg.overlap,
             shared=shared,
+            reward=cfg.reward,
         )
     goals = evaluation_seeds(cfg.n_test_rollouts, cfg.test_goals)
     return venv, make_evaluation_env(cfg, goals, shared=shared)

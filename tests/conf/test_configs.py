@@ -65,7 +65,8 @@ def test_each_preset_is_found_by_its_pair(preset: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "group", ["policy", "network/encoder", "network/head", "tracking", "render", "evaluator"]
+    "group",
+    ["reward", "policy", "network/encoder", "network/head", "tracking", "render", "evaluator"],
 )
 def test_each_option_of_the_other_groups_composes(group: str, tmp_path: Path):
     for name in names(group):

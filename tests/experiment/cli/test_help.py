@@ -11,8 +11,8 @@ from tests.running import forked_command
 
 COMMANDS = ("main", "evaluate", "plot", "launch", "comet_mirror", "runs", "look", "search")
 GROUPS = {
-    "main": "algorithm env policy network/encoder network/head evaluator tracking render preset "
-    "search_space",
+    "main": "algorithm env reward policy network/encoder network/head evaluator tracking render "
+    "preset search_space",
     "evaluate": "env algorithm render",
     "runs": "env algorithm",
     "look": "env tracking",

@@ -200,6 +200,20 @@ def test_wrong_input(data_dir: Path, overrides: list[str], sentence: str):
         test(data_dir, *overrides)
 
 
+def test_both_agents_are_paid_by_the_reward_of_the_first(data_dir: Path, tmp_path: Path, capsys):
+    run_dir, other = data_dir / "PointReach-v0/her/good", tmp_path / "other"
+    shutil.copytree(run_dir, other)
+    own = "reward: {_target_: envs.rewards.action_cost, weight: 1e4}\n"
+    config = (other / "config.yaml").read_text().replace("reward: null\n", own)
+    (other / "config.yaml").write_text(config)
+    test(data_dir, f"run={run_dir}", f"compare={other}", "trust=true")
+    shown = capsys.readouterr().out
+    assert "both returns are by that of the first" in shown
+    assert re.search(r"  return +\+0\.000 ", shown)
+    test(data_dir, f"run={other}", "trust=true")
+    assert float(re.findall(r"  return +(\S+)", capsys.readouterr().out)[0]) < -100
+
+
 def test_runs_on_different_environments_do_not_compare(data_dir: Path, tmp_path: Path):
     other = tmp_path / "other"
     other.mkdir()
