@@ -110,6 +110,7 @@ def _train_tracked(
         write_config(cfg, context)  # no store may know of a run that nobody could find
     say_directory(context)
     with tracked(tracker, monitor, cfg, context, parts.model) as end:
+        monitor.check_ours()  # a busy store takes seconds, in which the trial may be lost
         if cfg.restore is not None:
             write_config(cfg, context)
             best = best_epoch(parts.history, criteria(cfg)[0])
@@ -331,6 +332,7 @@ def set_logger(
     :param monitor: asked before each line
     """
     step, ask = progress_of(model), monitor.check_ours
+    ask()  # the table drops rows that are made again
     model.set_logger(make_logger(run_dir, output, ask, tensorboard=cfg.tensorboard, step=step))
     if step > 0:
         put_back(model.logger, read_pending(Path(cfg.restore) / LAST))
