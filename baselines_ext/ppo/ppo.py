@@ -342,6 +342,8 @@ def _store(kept: Any, step: int, observations: Any) -> None:
 
 
 def _cut_by_time(step: int, dones: np.ndarray, infos: list[dict[str, Any]]) -> list[Cut]:
+    if not dones.any():
+        return []
     return [
         (step, index, infos[index]["terminal_observation"])
         for index in np.flatnonzero(dones).tolist()
