@@ -17,12 +17,6 @@ struct CellStep {
   T *of_gates = nullptr, *of_hidden = nullptr, *of_before = nullptr;  // of the rest, wanted
 };
 
-// Sigmoid by tanh of half the argument: one vectorised function for all gates.
-template <typename T>
-T from_tanh(T x) {
-  return T(0.5) + T(0.5) * x;
-}
-
 struct Rnn {
   static constexpr int kStates = 1;
   static constexpr bool kHiddenIsAdded = true;  // so that its gradient is that of the gates
@@ -31,7 +25,7 @@ struct Rnn {
   static void forward(CellStep<T>& s) {
     const int64_t n = s.n_rows * s.width;
     for (int64_t i = 0; i < n; ++i) s.gates[i] += s.hidden[i];
-    s.all_gates.tanh_();
+    tanh_in_place(s.all_gates);
     std::copy(s.gates, s.gates + n, s.after);
   }
 
@@ -53,20 +47,22 @@ struct Gru {  // gates: reset, update, new
     for (int64_t r = 0; r < s.n_rows; ++r) {
       T* a = s.gates + 3 * r * w;
       const T* h = s.hidden + 3 * r * w;
-      for (int64_t j = 0; j < 2 * w; ++j) a[j] = T(0.5) * (a[j] + h[j]);
+      for (int64_t j = 0; j < 2 * w; ++j) a[j] += h[j];
       std::copy(h + 2 * w, h + 3 * w, s.kept + r * w);
     }
-    s.all_gates.slice(1, 0, 2 * w).tanh_();
+    s.all_gates.slice(1, 0, 2 * w).sigmoid_();
     for (int64_t r = 0; r < s.n_rows; ++r) {
-      T* a = s.gates + 3 * r * w;
-      for (int64_t j = 0; j < 2 * w; ++j) a[j] = from_tanh(a[j]);
-      for (int64_t j = 0; j < w; ++j) a[2 * w + j] += a[j] * s.kept[r * w + j];
+      T *a = s.gates + 3 * r * w, *fresh = a + 2 * w;
+      for (int64_t j = 0; j < w; ++j) fresh[j] = 2 * (fresh[j] + a[j] * s.kept[r * w + j]);
     }
-    s.all_gates.slice(1, 2 * w).tanh_();
+    s.all_gates.slice(1, 2 * w).sigmoid_();
     for (int64_t r = 0; r < s.n_rows; ++r) {
-      const T *update = s.gates + (3 * r + 1) * w, *fresh = update + w, *old = s.before + r * w;
-      for (int64_t j = 0; j < w; ++j)
+      T *update = s.gates + (3 * r + 1) * w, *fresh = update + w;
+      const T* old = s.before + r * w;
+      for (int64_t j = 0; j < w; ++j) {
+        fresh[j] = 2 * fresh[j] - 1;  // tanh, see mlp.h
         s.after[r * w + j] = fresh[j] + update[j] * (old[j] - fresh[j]);
+      }
     }
   }
 
@@ -102,20 +98,18 @@ struct Lstm {  // gates: input, forget, cell, output; state: hidden state, cell 
     for (int64_t r = 0; r < s.n_rows; ++r) {
       T* a = s.gates + 4 * r * w;
       const T* h = s.hidden + 4 * r * w;
-      for (int64_t j = 0; j < 2 * w; ++j) a[j] = T(0.5) * (a[j] + h[j]);
-      for (int64_t j = 2 * w; j < 3 * w; ++j) a[j] += h[j];
-      for (int64_t j = 3 * w; j < 4 * w; ++j) a[j] = T(0.5) * (a[j] + h[j]);
+      for (int64_t j = 0; j < 4 * w; ++j) a[j] += h[j];
+      for (int64_t j = 2 * w; j < 3 * w; ++j) a[j] *= 2;
     }
-    s.all_gates.tanh_();
+    s.all_gates.sigmoid_();
     for (int64_t r = 0; r < s.n_rows; ++r) {
       T *a = s.gates + 4 * r * w, *kept = s.kept + r * w, *cell = s.after + (2 * r + 1) * w;
       const T* old = s.before + (2 * r + 1) * w;
-      for (int64_t j = 0; j < 2 * w; ++j) a[j] = from_tanh(a[j]);
-      for (int64_t j = 3 * w; j < 4 * w; ++j) a[j] = from_tanh(a[j]);
+      for (int64_t j = 2 * w; j < 3 * w; ++j) a[j] = 2 * a[j] - 1;  // tanh, see mlp.h
       for (int64_t j = 0; j < w; ++j) kept[j] = a[w + j] * old[j] + a[j] * a[2 * w + j];
       std::copy(kept, kept + w, cell);
     }
-    s.all_kept.tanh_();
+    tanh_in_place(s.all_kept);
     for (int64_t r = 0; r < s.n_rows; ++r) {
       const T *output = s.gates + (4 * r + 3) * w, *kept = s.kept + r * w;
       for (int64_t j = 0; j < w; ++j) s.after[2 * r * w + j] = output[j] * kept[j];

@@ -7,6 +7,18 @@ namespace {
 using at::Tensor;
 using Tensors = std::vector<Tensor>;
 
+// By the sigmoid: torch has that vectorised on all processors, and leaves tanh to MKL, which takes
+// four times as long where the processor is not Intel's.
+void tanh_in_place(const Tensor& y) {
+  AT_DISPATCH_FLOATING_TYPES(y.scalar_type(), "tanh", [&] {
+    scalar_t* values = y.data_ptr<scalar_t>();
+    const int64_t n = y.numel();
+    for (int64_t i = 0; i < n; ++i) values[i] *= 2;
+    y.sigmoid_();
+    for (int64_t i = 0; i < n; ++i) values[i] = 2 * values[i] - 1;
+  });
+}
+
 struct Mlp {  // parameters: weight, bias, weight, bias, ...; remembers its layers' outputs
   at::TensorList parameters;
   bool relu;
@@ -17,7 +29,12 @@ struct Mlp {  // parameters: weight, bias, weight, bias, ...; remembers its laye
     outputs = {x};
     for (size_t i = 0; i < parameters.size(); i += 2) {
       Tensor y = at::addmm(parameters[i + 1], outputs.back(), parameters[i].t());
-      if (i + 2 < parameters.size() || activates_last) relu ? y.clamp_min_(0) : y.tanh_();
+      if (i + 2 < parameters.size() || activates_last) {
+        if (relu)
+          y.clamp_min_(0);
+        else
+          tanh_in_place(y);
+      }
       outputs.push_back(y);
     }
     return outputs.back();
