@@ -45,7 +45,7 @@ class ComposedPolicy(ActorCriticPolicy):
         if keywords.get("use_sde"):
             raise UserError(
                 "algorithm.use_sde=true has a head of its own and no memory; "
-                "what fits: network/head=auto network/cell=none"
+                "what fits: algorithm.use_sde=false, or network/head=auto network/cell=none"
             )
         self.head = head
         self.memory = memory
