@@ -143,8 +143,8 @@ class RenderConfig:
     every_n_epochs: Count = MISSING
     n_episodes: Count = MISSING
     # the names of the strip below take 170
-    width: Annotated[int, at_least(240)] = MISSING
-    height: Annotated[int, at_least(16)] = MISSING
+    width: Annotated[int | None, at_least(240)] = MISSING
+    height: Annotated[int | None, at_least(16)] = MISSING
     format: str = MISSING
     metrics: list[str] = MISSING
     # runs of before this key have none

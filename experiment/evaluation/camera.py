@@ -26,10 +26,12 @@ class Watched:
     An agent whose last decision can be looked at.
 
     :param model: the agent; the value of its decisions is known if it is an algorithm of SB3
+    :param asks_critics: for that value
     """
 
-    def __init__(self, model: Acts) -> None:
+    def __init__(self, model: Acts, asks_critics: bool = True) -> None:
         self._model = model
+        self._asks_critics = asks_critics
         self.subgoals: Sequence[np.ndarray] = ()
         """Of the last decision, the highest layer's first."""
         self.q: float | None = None
@@ -40,7 +42,7 @@ class Watched:
         action, state = self._model.predict(observation, *args, **kwargs)
         if isinstance(self._model, ShowsSubgoals):
             self.subgoals = self._model.subgoals(state)[0]
-        self.q = self._value(observation, action)
+        self.q = self._value(observation, action) if self._asks_critics else None
         return action, state
 
     def _value(self, observation: Any, action: np.ndarray) -> float | None:

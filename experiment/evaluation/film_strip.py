@@ -50,6 +50,8 @@ class FilmStrip:
         self._width = width
         self._n_steps = n_steps
         self._font = ImageFont.load_default(13)
+        self._content: object = None  # of the form that was drawn last
+        self._drawn: Image.Image
 
     def draw(
         self, title: str, markers: Sequence[Marker], steps: Sequence[StepNumbers], n_layers: int
@@ -65,15 +67,29 @@ class FilmStrip:
         """
         legend = legend_rows(markers, self._width, self._font)
         rows = self._rows(steps, n_layers)
-        height = _ROW * (1 + len(legend) + len(rows)) + _MARGIN
-        image = Image.new("RGB", (self._width, height), "white")
+        image = self._form(legend, [name for name, _, _ in rows]).copy()
         canvas = ImageDraw.Draw(image)
         canvas.text((_MARGIN, 4), title, fill=_INK, font=self._font)
+        for index, (_, values, colour) in enumerate(rows, 1 + len(legend)):
+            self._draw_values(canvas, _ROW * index, values, colour)
+        return np.asarray(image)
+
+    def _form(self, legend: Sequence[Sequence[Marker]], names: Sequence[str]) -> Image.Image:
+        """Draw what is the same at each step: the legend, the rows' names and their axes."""
+        content = [[marker.name for marker in row] for row in legend], names
+        if content == self._content:
+            return self._drawn
+        height = _ROW * (1 + len(legend) + len(names)) + _MARGIN
+        image = Image.new("RGB", (self._width, height), "white")
         for index, entries in enumerate(legend, 1):
             draw_legend_row(image, _ROW * index, entries, self._font, _INK)
-        for index, (name, values, colour) in enumerate(rows, 1 + len(legend)):
-            self._draw_row(canvas, _ROW * index, name, values, colour)
-        return np.asarray(image)
+        canvas = ImageDraw.Draw(image)
+        for index, name in enumerate(names, 1 + len(legend)):
+            axis = _ROW * index + _ROW // 2 + 8
+            canvas.text((_MARGIN, _ROW * index + 3), name, fill=_INK, font=self._font)
+            canvas.line((_NAMES, axis, self._width - _MARGIN, axis), fill=_PALE)
+        self._content, self._drawn = content, image
+        return image
 
     def _rows(
         self, steps: Sequence[StepNumbers], n_layers: int
@@ -95,40 +111,40 @@ class FilmStrip:
         # no critics: no q
         return [row for row in rows if any(value is not None for value in row[1])]
 
-    def _draw_row(
+    def _draw_values(
         self,
         canvas: ImageDraw.ImageDraw,
         top: int,
-        name: str,
         values: Sequence[float | bool | None],
         colour: tuple[int, ...],
     ) -> None:
-        """Write name and value, and draw the values so far: bars for truths, a line for numbers."""
+        """Write the last value, and draw all so far: bars for truths, a line for numbers."""
         middle = top + _ROW // 2
-        canvas.text((_MARGIN, top + 3), name, fill=_INK, font=self._font)
         canvas.text((_NAMES - _MARGIN, top + 3), _text(values), _INK, self._font, anchor="ra")
-        canvas.line((_NAMES, middle + 8, self._width - _MARGIN, middle + 8), fill=_PALE)
-        known = [value for value in values if value is not None]
-        if known and isinstance(known[0], bool):
-            for place, value in enumerate(values):
-                x = self._x(place)
-                if value:
-                    canvas.rectangle((x, middle - 6, self._x(place + 1), middle + 6), fill=colour)
+        x = self._places(len(values) + 1)
+        known = [place for place, value in enumerate(values) if value is not None]
+        if known and isinstance(values[known[0]], bool):
+            for first, end in _stretches(values):
+                canvas.rectangle((x[first], middle - 6, x[end], middle + 6), fill=colour)
         elif known:
-            low, high = min(known), max(known)
-            scale = 14 / (high - low) if high > low else 0.0
-            points = [
-                (self._x(place), middle + 7 - scale * (value - low))
-                for place, value in enumerate(values)
-                if value is not None
-            ]
-            canvas.line(points, fill=colour, width=2)
-        now = self._x(max(0, len(values) - 1))
+            numbers = np.array([values[place] for place in known], float)
+            least, spread = numbers.min(), np.ptp(numbers)
+            y = middle + 7 - (numbers - least) * (14 / spread if spread > 0 else 0.0)
+            canvas.line(np.stack([x[known], y], axis=1).ravel().tolist(), fill=colour, width=2)
+        now = x[max(0, len(values) - 1)]
         canvas.line((now, top + 2, now, top + _ROW - 2), fill=(150, 150, 150))
 
-    def _x(self, step: int) -> float:
-        longest = max(self._n_steps, 1)
-        return _NAMES + min(step / longest, 1.0) * (self._width - _MARGIN - _NAMES)
+    def _places(self, n_steps: int) -> np.ndarray:
+        """Tell where the first steps are on the time axis (n_steps,)."""
+        share = np.minimum(np.arange(n_steps) / max(self._n_steps, 1), 1.0)
+        return _NAMES + share * (self._width - _MARGIN - _NAMES)
+
+
+def _stretches(values: Sequence[float | bool | None]) -> list[tuple[int, int]]:
+    """Find each unbroken stretch of truths: its first place and the one after its last."""
+    is_true = np.array([False, *(bool(value) for value in values), False])
+    edges = np.flatnonzero(is_true[1:] != is_true[:-1]).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def _at(values: Sequence[bool | None], index: int) -> bool | None:

@@ -111,7 +111,8 @@ def _record(model: Acts, cfg: DictConfig, make: MakeEnv, path: Path) -> None:
 
 
 def _play(model: Acts, cfg: DictConfig, make: MakeEnv, render_mode: str, sink: Sink) -> None:
-    agent, view, n_episodes = Watched(model), cfg.render.camera, cfg.render.n_episodes
+    view, n_episodes = cfg.render.camera, cfg.render.n_episodes
+    agent = Watched(model, asks_critics="q" in cfg.render.metrics)
     env = make(
         render_mode=render_mode, wrap=lambda inner: Camera(inner, agent, view, sink, n_episodes)
     )

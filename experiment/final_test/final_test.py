@@ -176,7 +176,9 @@ def _film(cfg: DictConfig, tested: Tested) -> list[Path]:
         return []
     agent_cfg, seeds = tested.file.cfg, final_test_seeds(cfg.n_episodes)
     folder, name = tested.file.path.parent / FILMS, tested.file.path.stem
-    _say(f"shows {agent_cfg.render.n_episodes} of these episodes; fewer: render.n_episodes=3")
+    n_shown, n_played = agent_cfg.render.n_episodes, cfg.n_episodes
+    if n_shown < n_played:
+        _say(f"shows the first {n_shown} of {n_played} episodes; all: render.n_episodes={n_played}")
     film = render_episodes(tested.model, agent_cfg, seeds, folder, name)
     return [] if film is None else [film]
 

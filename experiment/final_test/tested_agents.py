@@ -15,6 +15,7 @@ from experiment.run_folder.checkpoint import (
     load_normalization,
     read_meta,
 )
+from experiment.run_folder.continuation import missing_checkpoint
 from experiment.run_folder.run_directory import BEST, best_run, find_run, load_config
 from experiment.run_folder.trust import warn_of_foreign_code
 from interface.config import EnvConfig
@@ -122,7 +123,7 @@ def find_agent(cfg: DictConfig, reference: str, algorithm: str | None = None) ->
         Path(reference) if is_file else _run_of(cfg, reference, algorithm) / f"{cfg.checkpoint}.zip"
     )
     if not path.is_file():
-        raise UserError(f"there is no {'file' if is_file else 'checkpoint'} {path}")
+        raise UserError(f"there is no file {path}" if is_file else missing_checkpoint(path))
     warn_of_foreign_code(path, Path(cfg.data_dir), trusted=cfg.trust)
     if not is_file:
         return OfRun(path, _config_of(path.parent, cfg))

@@ -14,6 +14,7 @@ import hydra.utils
 
 from experiment.run.provenance import code_version, package_versions
 from experiment.run_folder.run_directory import (
+    BEST,
     DATA_DIR,
     PROGRESS,
     RESULT,
@@ -123,7 +124,8 @@ def arguments_to_repeat(run_dir: Path, output_dir: Path) -> list[str]:
 def _check_goes_on_exactly(run_dir: Path) -> None:
     from experiment.run_folder.checkpoint import read_meta  # imports SB3
 
-    model_class = hydra.utils.get_class(read_meta(run_dir / LAST).model_class)
+    kept = LAST if (run_dir / LAST).exists() else BEST  # a search keeps no more
+    model_class = hydra.utils.get_class(read_meta(run_dir / kept).model_class)
     has_episodes = hasattr(model_class, "get_env")
     if has_episodes and not hasattr(model_class, "resume_episodes"):
         raise UserError(

@@ -50,6 +50,7 @@ _PENDING = "pending_metrics.json"
 # Only where the file is of SB3's own class: what its networks do not hold as they were trained.
 _INPUTS = "inputs.json"
 _POLICY_AS_TRAINED = "policy_as_trained.pt"  # SB3 takes each .pth for its own
+_LAYERS_AS_TRAINED = "layers_as_trained.pt"  # the same, of networks that have the same layers
 _POLICY = "policy.pth"  # SB3's member
 _LARGEST_COMPRESSED_BYTES = 1_000_000
 
@@ -101,7 +102,7 @@ def save_checkpoint(path: Path, model: Learner, epoch: int, *, resumable: bool) 
             if isinstance(env, VecNormalize):
                 _write_pickle(archive, _NORMALIZATION, env)
             if plain is not None:
-                _write_as_trained(archive, model)
+                _write_as_trained(archive, model, plain)
             if resumable:
                 state = to_json(random_state(model))
                 if isinstance(env, VecNormalize):
@@ -150,14 +151,24 @@ def _say_what_is_not_exact(path: Path, model: Learner) -> None:
         )
 
 
-def _write_as_trained(archive: zipfile.ZipFile, model: Learner) -> None:
-    """Keep what the networks of SB3's class hold in another form."""
+def _write_as_trained(archive: zipfile.ZipFile, model: Learner, plain: BaseAlgorithm) -> None:
+    """Keep what the networks of SB3's class hold in another form; mostly the first layers."""
     assert isinstance(model, BaseAlgorithm)
     inputs = model.inputs if isinstance(model, ReadsInputs) else None
     archive.writestr(_INPUTS, json.dumps(inputs.statistics if inputs is not None else {}))
-    if inputs is not None and inputs.changes:
-        with archive.open(_POLICY_AS_TRAINED, "w") as member:
-            th.save(model.policy.state_dict(), member)
+    if inputs is None or not inputs.changes:
+        return
+    trained, folded = model.policy.state_dict(), plain.policy.state_dict()
+    name = _POLICY_AS_TRAINED
+    if trained.keys() == folded.keys():
+        name = _LAYERS_AS_TRAINED
+        trained = {
+            key: tensor
+            for key, tensor in trained.items()
+            if not np.array_equal(tensor.cpu().numpy(), folded[key].cpu().numpy())
+        }
+    with archive.open(name, "w") as member:
+        th.save(trained, member)
 
 
 def read_meta(path: Path) -> Meta:
@@ -238,9 +249,7 @@ def load_agent(path: Path, cfg: DictConfig, venv: VecEnv, device: str) -> Learne
         if _INPUTS not in members:
             return load_model(path, venv, device)
         inputs = json.loads(archive.read(_INPUTS))
-        name = _POLICY_AS_TRAINED if _POLICY_AS_TRAINED in members else _POLICY
-        content = io.BytesIO(archive.read(name))
-    weights = th.load(content, map_location=device, weights_only=True)
+        weights = _weights_as_trained(archive, device)
     merged = OmegaConf.merge(cfg, {"device": device})
     assert isinstance(merged, DictConfig)
     model = make_model(merged, AlgorithmSpec.of(merged.algorithm), venv)
@@ -252,6 +261,17 @@ def load_agent(path: Path, cfg: DictConfig, venv: VecEnv, device: str) -> Learne
     if isinstance(model, ReadsInputs):
         model.inputs.statistics = inputs
     return model
+
+
+def _weights_as_trained(archive: zipfile.ZipFile, device: str) -> dict[str, th.Tensor]:
+    members = archive.namelist()
+    whole = _POLICY_AS_TRAINED if _POLICY_AS_TRAINED in members else _POLICY
+    weights: dict[str, th.Tensor] = {}
+    for name in (whole, _LAYERS_AS_TRAINED):
+        if name in members:
+            content = io.BytesIO(archive.read(name))
+            weights |= th.load(content, map_location=device, weights_only=True)
+    return weights
 
 
 def load_model(

@@ -6,6 +6,7 @@ from pathlib import Path
 from experiment.run_folder.checkpoint import read_meta, save_checkpoint
 from experiment.run_folder.metric_history import MetricHistory, read_csv
 from experiment.run_folder.run_directory import BEST, RESULT
+from experiment.run_folder.story import SEARCH, starts_of
 from interface.errors import UserError
 from interface.learner import Learner, progress_of
 from interface.run_files import EVALUATIONS, LAST
@@ -23,9 +24,25 @@ def has_checkpoint(run_dir: Path) -> bool:
     if (run_dir / LAST).exists():
         return True
     if (run_dir / RESULT).exists():
-        raise UserError(f"there is no checkpoint {run_dir / LAST}")
+        raise UserError(missing_checkpoint(run_dir / LAST))
     log.info("the run was stopped before its first checkpoint, so it starts again")
     return False
+
+
+def missing_checkpoint(path: Path) -> str:
+    """
+    Say that there is no checkpoint, and why if a search has removed it.
+
+    :param path: of the checkpoint
+    """
+    said, run_dir = f"there is no checkpoint {path}", path.parent
+    has_ended = path.name == LAST and (run_dir / RESULT).exists()
+    if not has_ended or not any(start.started_by == SEARCH for start in starts_of(run_dir)):
+        return said
+    return (
+        f"{said}: a search keeps that of its winner only (of all: hydra.sweeper.keep_checkpoints="
+        f"true); evaluate.py tests the best agent of the run, rerun.py trains it again"
+    )
 
 
 def history_until(run_dir: Path, step: int) -> MetricHistory:

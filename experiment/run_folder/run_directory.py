@@ -178,7 +178,8 @@ def write_config(cfg: DictConfig, context: RunContext) -> None:
     content["restore"] = None
     content["trust"] = False  # said of a command, not of a run
     content["run_monitor"] = {"_target_": NO_MONITOR}  # whoever runs it again is no search
-    is_kept = not goes_on and path.exists() and (run_dir / LAST).exists()
+    has_begun = any((run_dir / name).exists() for name in (LAST, RESULT))
+    is_kept = not goes_on and path.exists() and has_begun
     if is_kept and load_config(run_dir) != content:
         raise UserError(
             f"{run_dir} holds a run of another configuration; restore={run_dir} goes on with "

@@ -130,6 +130,16 @@ class Race:
         ]
         return sorted(racing, key=lambda one: (-one.score, one.number))
 
+    def open_to_win(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """
+        List the configurations that may be the best in the end.
+
+        :param candidates: the screened configurations that finished
+        """
+        missed = [one for one in candidates if not one.reached]
+        sure = self.best(candidates) or max(missed, key=lambda one: one.score, default=None)
+        return [*self.undecided(candidates), *([] if sure is None else [sure])]
+
 
 @dataclass(frozen=True)
 class EpochCap:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hydra.plugins.launcher import Launcher
 
+from hydra_plugins.early_stop_tpe_sweeper._checkpoints import Checkpoints
 from hydra_plugins.early_stop_tpe_sweeper._executor import Executor
 from hydra_plugins.early_stop_tpe_sweeper._jobs import JobMaker
 from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
@@ -40,11 +41,16 @@ def work(
     :param page: shows the search
     :return: the reason, and the share of the time that workers were idle
     """
+    checkpoints = Checkpoints(ledger, settings.race)
+    # a task that is not ours may have files of any name
+    removes = "restore" in make_job.config and not settings.keep_checkpoints
     with stop_file(sweep_dir) as path, Table(ledger, settings, path) as table:
 
         def show(sweep: Sweep) -> None:
             table.update(sweep)
             page.update(sweep)
+            if removes:
+                checkpoints.update(sweep)
 
         sweep = Sweep(
             ledger=ledger,

@@ -53,6 +53,7 @@ class Settings:
     max_trials_per_param: int = MISSING
     n_verification_rollouts: Count = MISSING
     stop_when_verified: bool = MISSING
+    keep_checkpoints: bool = MISSING
     max_duration_minutes: float = MISSING
     max_failure_rate: Share = MISSING
     max_retries: int = MISSING

@@ -9,6 +9,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
+from experiment.final_test.tested_agents import find_agent
+from experiment.run_folder.continuation import has_checkpoint
 from hydra_plugins.early_stop_tpe_sweeper._no_repeats import NoRepeats
 from hydra_plugins.early_stop_tpe_sweeper._reserved import check_searchable
 from hydra_plugins.early_stop_tpe_sweeper._search_space import fitting, parse
@@ -26,20 +28,23 @@ def composed(*overrides: str) -> DictConfig:
         return compose("main", overrides=list(overrides), return_hydra_config=True)
 
 
-@pytest.fixture(scope="module")
-def search(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A search over a key of the environment that the config lacks: two choices, two trials."""
-    folder = tmp_path_factory.mktemp("a search")
+def searched(folder: Path, *overrides: str) -> tuple[Path, str]:
+    """Search over a key of the environment that the config lacks: two choices, two trials."""
     done = forked_command(
         "experiment/train.py",
         *("--multirun", *TINY, "n_epochs=1", "+env.kwargs.step_size=0.2,0.5"),
         *("early_stop_threshold=0", "early_stop_last_n=1", "hydra/launcher=basic"),
         *("hydra.sweeper.n_trials=2", "hydra.sweeper.n_verification_rollouts=7"),
         *("hydra.sweeper.min_trials_per_param=1", "hydra.sweeper.max_trials_per_param=1"),
-        *("hydra.sweeper.study_name=keys", f"hydra.sweep.dir='{folder}/keys'"),
+        *("hydra.sweeper.study_name=keys", f"hydra.sweep.dir='{folder}/keys'", *overrides),
     )
     assert done.returncode == 0, done.stderr
     return folder / "keys", done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def search(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    return searched(tmp_path_factory.mktemp("a search"))
 
 
 def studies(folder: Path) -> tuple[list[optuna.trial.FrozenTrial], ...]:
@@ -76,6 +81,32 @@ def test_fresh_runs_have_goals_of_their_own(search):
     assert all(goals)
     assert len(set(goals)) == len(goals)
     assert "7 goals of its own, which screening never saw" in (folder / "report.md").read_text()
+
+
+def test_only_the_winner_can_go_on(search):
+    folder, _ = search
+    winner = Path(OmegaConf.load(folder / "optimization_results.yaml").run_dir)
+    runs = [path.parent for path in folder.rglob("config.yaml")]
+    assert [run for run in runs if (run / "last.zip").exists()] == [winner]
+    for run in runs:
+        kept = {"best_model.zip", "evaluations.csv", "progress.csv", "result.json", "train.log"}
+        assert kept <= {path.name for path in run.iterdir()}
+    (other,) = [folder / name for name in "01" if folder / name != winner]
+    with pytest.raises(UserError, match=r"a search keeps that of its winner only.*keep_checkpoin"):
+        has_checkpoint(other)
+    given = [f"run={other}", "checkpoint=last"]
+    with (
+        hydra_main(given, folder, "evaluate") as cfg,
+        pytest.raises(UserError, match="a search keeps that of its winner only"),
+    ):
+        find_agent(cfg, cfg.run)
+
+
+def test_all_can_go_on_where_that_is_wanted(tmp_path: Path):
+    folder, _ = searched(
+        tmp_path, "hydra.sweeper.keep_checkpoints=true", "hydra.sweeper.n_trials=1"
+    )
+    assert len(list(folder.rglob("config.yaml"))) == len(list(folder.rglob("last.zip"))) == 2
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ from hydra_plugins.early_stop_tpe_sweeper._search_space import (
     remarks,
     values_in,
 )
+from hydra_plugins.early_stop_tpe_sweeper._summary import best_of
 from hydra_plugins.early_stop_tpe_sweeper.config import Settings, check_settings, read_settings
 from interface.algorithm import AlgorithmSpec
 from interface.errors import UserError
@@ -118,6 +119,37 @@ def test_only_contenders_that_may_improve_race_on():
     assert RACE.undecided([worse, better]) == [better, worse]
     assert RACE.undecided([verified, worse, better]) == [better]
     assert RACE.best([verified, worse, better]) is verified
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 2), st.booleans(), st.text("+-", min_size=4, max_size=4)),
+        min_size=1,
+        max_size=6,
+    ),
+    st.integers(0, 4),
+)
+def test_who_wins_was_never_given_up(trials, n_races_between):
+    known: list[Candidate] = []
+    open_before = []
+
+    def race(n_runs: int) -> None:
+        for _ in range(n_runs):
+            for one in RACE.undecided(known)[:1]:
+                reached = trials[one.number][2][len(one.fresh)] == "+"
+                fresh = (*one.fresh, FreshRun(reached, float(reached), 10))
+                known[one.number] = replace(one, fresh=fresh)
+            open_before.append((len(known), {one.number for one in RACE.open_to_win(known)}))
+
+    for number, (score, reached, _) in enumerate(trials):
+        known.append(Candidate(number, reached, score, 10))
+        race(n_races_between)
+    race(RACE.n_allowed * len(known))
+    winner = best_of(known, RACE)
+    if winner is not None:
+        assert all(
+            winner.number in kept for n_known, kept in open_before if winner.number < n_known
+        )
 
 
 @pytest.mark.parametrize(

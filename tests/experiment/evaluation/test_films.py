@@ -19,6 +19,7 @@ from envs.view import mujoco_viewer
 from experiment.build.environments import make_env
 from experiment.evaluation.camera import Camera, Watched
 from experiment.evaluation.evaluation import make_evaluation_env
+from experiment.evaluation.film import Film
 from experiment.evaluation.film_strip import FilmStrip, StepNumbers
 from experiment.evaluation.legend import goal_marker, legend_rows, subgoal_marker
 from experiment.evaluation.rendering import render_episodes
@@ -85,6 +86,31 @@ def test_a_film(tmp_path: Path, suffix: str):
     shown = np.abs(frames[0][strip:, :, :3].astype(int) - ORANGE).max(axis=-1) < 40
     assert np.argwhere(shown).mean(axis=0) == pytest.approx([160, 240], abs=5)
     assert model.n_decisions == 0
+
+
+@pytest.mark.parametrize(
+    ("drawn", "overrides", "shown"),
+    [
+        ((600, 400), [], (600, 400)),  # as it is
+        ((160, 210), [], (480, 480)),  # no room for the strip
+        ((501, 375), [], (502, 376)),  # of even sizes, as H.264 wants them
+        ((600, 400), ["render.width=320"], (320, 400)),
+        ((600, 400), ["render.width=320", "render.height=240"], (320, 240)),
+    ],
+)
+def test_the_size_of_the_picture(drawn, overrides, shown, tmp_path: Path):
+    frame = np.full((*drawn[::-1], 3), ORANGE, np.uint8)
+    with hydra_main([*TINY_HER, *overrides, "render.metrics=[]"], tmp_path) as cfg:
+        film = Film(tmp_path / "film.mp4", cfg.render)
+        env = gym.make("PointReach-v0")
+        for n_steps in (1, 2):
+            film.add(env, frame, (), STEPS[:1] * n_steps)
+        film.close()
+    picture = imageio.mimread(tmp_path / "film.mp4")[0]
+    strip = 22 + 6  # title
+    assert picture.shape[1::-1] == (shown[0], strip + shown[1])
+    middle = picture[strip + shown[1] // 2, shown[0] // 2].astype(int)
+    assert np.abs(middle - ORANGE).max() < 10
 
 
 def test_recording_changes_nothing(tmp_path: Path):
@@ -172,6 +198,15 @@ def test_what_the_critics_say(learner: Any, tmp_path: Path):
         watched = Watched(model)
         watched.predict(env.venv.reset(), deterministic=True)
     assert (watched.q is None) == (learner is PPO)  # it has no critic of actions
+
+
+def test_critics_are_asked_only_where_their_value_is_shown(tmp_path: Path):
+    with hydra_main(TINY_HER, tmp_path) as cfg:
+        env = make_evaluation_env(cfg, evaluation_seeds(3))
+        model = SAC("MultiInputPolicy", env.venv, policy_kwargs={"net_arch": [8]})
+        watched = Watched(model, asks_critics=False)
+        watched.predict(env.venv.reset(), deterministic=True)
+    assert watched.q is None
 
 
 def test_what_the_critics_say_of_actions_in_double_precision():

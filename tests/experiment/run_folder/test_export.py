@@ -1,6 +1,7 @@
 """Agents in plain Stable-Baselines3, without this repository, and its own agents here."""
 
 import base64
+import io
 import json
 import zipfile
 from pathlib import Path
@@ -9,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import stable_baselines3 as sb3
+import torch as th
 from omegaconf import OmegaConf
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Logger
@@ -96,6 +98,29 @@ def test_what_lies_before_networks_is_folded_into_them(
         }
         ours, theirs = (each.predict(seen, deterministic=True)[0] for each in (model, plain))
         assert theirs == pytest.approx(ours, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "kept"),
+    [
+        ([], {}),
+        (["relative_goals"], {"layers_as_trained.pt": 5}),  # the first of actor and critics
+        (["normalize_inputs"], {"policy_as_trained.pt": 32}),  # all: the clip is one more layer
+    ],
+)
+def test_weights_as_trained_are_kept_and_not_twice(inputs: list[str], kept, tmp_path: Path):
+    own = [f"algorithm.learners.sac.{name}=true" for name in inputs]
+    train(tmp_path, *TINY_HER, "n_epochs=1", "policy.activation_fn=torch.nn.ReLU", *own)
+    found = {}
+    with zipfile.ZipFile(tmp_path / "best_model.zip") as archive:
+        for name in archive.namelist():
+            if name.endswith(".pt"):
+                found[name] = len(th.load(io.BytesIO(archive.read(name)), weights_only=True))
+    assert found == kept
+    with zipfile.ZipFile(tmp_path / "last.zip") as archive:
+        trained = th.load(io.BytesIO(archive.read("policy.pth")), weights_only=True)
+    for key, weights in agent(tmp_path).policy.state_dict().items():
+        assert th.equal(weights, trained[key]), key
 
 
 def test_a_presets_agent_keeps_its_success_without_this_repository(tmp_path: Path):
