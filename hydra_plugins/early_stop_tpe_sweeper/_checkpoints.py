@@ -27,7 +27,7 @@ class Checkpoints:
 
     def __init__(self, ledger: Ledger, race: Race) -> None:
         self._ledger, self._race = ledger, race
-        self._n_jobs = 0
+        self._n_jobs = -1  # a search that goes on begins with what was left
         self._removed: set[int] = set()
 
     def update(self, sweep: Sweep) -> None:

@@ -51,7 +51,11 @@ def facts(run_dir: Path, store: str | None = None) -> Facts:
         evaluations=_rows(run_dir / "evaluations.csv"),
         progress=_rows(run_dir / "progress.csv"),
         result={key: result[key] for key in ("status", "n_steps", "score", "weights_sha256")},
-        saved={name: read_meta(run_dir / name).step for name in ("last.zip", "best_model.zip")},
+        saved={
+            name: read_meta(run_dir / name).step
+            for name in ("last.zip", "best_model.zip")
+            if (run_dir / name).exists()  # a search keeps the winner's checkpoint only
+        },
     )
     if store is not None:
         run_id = (run_dir / RUN_ID).read_text(encoding="utf-8").strip()

@@ -25,7 +25,7 @@ class LostAfter(NullMonitor):
 
 @pytest.mark.parametrize("n_questions", [0, 1, 2])
 def test_a_run_that_is_lost_while_it_starts_drops_no_rows(n_questions: int, tmp_path: Path):
-    """A slow store lies between the questions; the rows of the other one's run are there by then."""
+    """A slow store lies between the questions: by then the other one's rows may be there."""
     train(tmp_path, *TINY)
     before = {name: (tmp_path / name).read_bytes() for name in LEFT_ALONE}
     monitor = [
