@@ -19,6 +19,8 @@ class PpoSettings:
 
     :param clip_range: of the probability ratio, epsilon in the paper
     :param clip_range_vf: of the change of values, None: values are not clipped
+    :param pessimistic_vf_clip: of both errors, with the clipped change and without, the larger one
+        counts (as in OpenAI's Baselines), else the clipped one alone
     :param ent_coef: weight of the entropy, c2 in the paper
     :param vf_coef: weight of the values' error, c1 in the paper
     :param max_grad_norm: of all gradients together; 0: no limit
@@ -28,6 +30,7 @@ class PpoSettings:
 
     clip_range: float
     clip_range_vf: float | None
+    pessimistic_vf_clip: bool
     ent_coef: float
     vf_coef: float
     max_grad_norm: float
@@ -147,10 +150,14 @@ class PpoUpdate:
         :param settings: of the losses
         :return: scalar
         """
-        if settings.clip_range_vf is not None:
-            most = settings.clip_range_vf
-            values = batch.values + (values - batch.values).clamp(-most, most)
-        return th.nn.functional.mse_loss(batch.returns, values)
+        if settings.clip_range_vf is None:
+            return th.nn.functional.mse_loss(batch.returns, values)
+        most = settings.clip_range_vf
+        clipped = batch.values + (values - batch.values).clamp(-most, most)
+        if settings.pessimistic_vf_clip:
+            errors = [(batch.returns - each).square() for each in (values, clipped)]
+            return th.max(*errors).mean()
+        return th.nn.functional.mse_loss(batch.returns, clipped)
 
 
 def too_far(measured: Sequence[PpoLosses], settings: PpoSettings) -> bool:

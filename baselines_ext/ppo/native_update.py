@@ -192,4 +192,5 @@ def _options(settings: PpoSettings) -> list[float]:
         math.inf if settings.target_kl is None else settings.target_kl,
         float(settings.normalize_advantage),
         LEAST_SHARE,
+        float(settings.pessimistic_vf_clip),
     ]

@@ -45,6 +45,7 @@ class PPO(Linked, SchedulesLearningRate, sb3.PPO):
     :param update: how it acts and makes gradient steps: ``eager``, as SB3 does, bit by bit;
         ``native``, acting in numpy and a whole epoch in one C++ call, for plain multi-layer
         perceptrons on the CPU; ``auto``: native where possible
+    :param pessimistic_vf_clip: see ``PpoSettings``
     :param keywords: of the SB3 class
     :raises ValueError: for another ``update``, or lengths that do not divide each other
     """
@@ -56,10 +57,19 @@ class PPO(Linked, SchedulesLearningRate, sb3.PPO):
 
     policy: ActorCriticPolicy
 
-    def __init__(self, *arguments: Any, update: str = "auto", **keywords: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        update: str = "auto",
+        pessimistic_vf_clip: bool = False,
+        **keywords: Any,
+    ) -> None:
         if update not in UPDATES:
             raise unknown_name("update", update, UPDATES)
+        if pessimistic_vf_clip and keywords.get("clip_range_vf") is None:
+            raise ValueError("pessimistic_vf_clip=true has no effect without clip_range_vf")
         self.update_mode = update
+        self.pessimistic_vf_clip = pessimistic_vf_clip
         self._states: tuple[State | None, ...] = (None, None)
         self._sequence_states: tuple[th.Tensor, ...] = ()
         super().__init__(*arguments, **keywords)
@@ -259,6 +269,7 @@ class PPO(Linked, SchedulesLearningRate, sb3.PPO):
         settings = PpoSettings(
             clip_range=clip_range(remaining),
             clip_range_vf=None if clip_range_vf is None else clip_range_vf(remaining),
+            pessimistic_vf_clip=self.pessimistic_vf_clip,
             ent_coef=self.ent_coef,
             vf_coef=self.vf_coef,
             max_grad_norm=self.max_grad_norm,

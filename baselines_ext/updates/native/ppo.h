@@ -44,7 +44,7 @@ struct Net {
 
 struct PpoOptions {  // as floats: clip_vf and target_kl are infinite where there is none
   double clip, clip_vf, ent_coef, vf_coef, max_grad_norm, target_kl;
-  bool normalize;
+  bool normalize, pessimistic;  // the latter: the larger of both errors of values counts
 };
 
 struct PpoMeasured {
@@ -87,9 +87,11 @@ struct PpoBatch {
     const bool inside = std::abs(change) <= most;
     const T predicted =
         std::isinf(o.clip_vf) ? values[r] : old_values[i] + std::min(std::max(change, -most), most);
-    const T error = predicted - returns[i];
+    const T clipped = predicted - returns[i], plain = values[r] - returns[i];
+    const bool takes_plain = o.pessimistic && plain * plain > clipped * clipped;
+    const T error = takes_plain ? plain : clipped;
     m->value_loss += error * error / size;
-    of_values[r] = inside ? T(2 * o.vf_coef / size) * error : T(0);
+    of_values[r] = inside || takes_plain ? T(2 * o.vf_coef / size) * error : T(0);
   }
 
   std::pair<T, T> moments() const {
@@ -177,7 +179,7 @@ Tensor ppo_epoch(at::TensorList parameters, int64_t n_actor, int64_t n_critic, b
                  at::TensorList kept, const Tensor& order, int64_t batch_size, bool relu,
                  double rate, at::ArrayRef<double> betas_and_eps, at::ArrayRef<double> options) {
   const PpoOptions o{options[0], options[1], options[2], options[3],
-                     options[4], options[5], options[6] != 0};
+                     options[4], options[5], options[6] != 0, options[8] != 0};
   const PpoHead head{head_name, sizes, options[7]};
   const PpoRollout rollout{kept.vec()};
   Net actor = Net::of(parameters.slice(0, n_actor), relu, has_cell);

@@ -50,7 +50,14 @@ def test_a_sharp_one_keeps_its_digits():
 
 
 @needs_compiler
-@pytest.mark.parametrize("options", [{}, {"clip_range_vf": 0.3, "normalize_advantage": False}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"clip_range_vf": 0.3, "normalize_advantage": False},
+        {"clip_range_vf": 0.3, "pessimistic_vf_clip": True},
+    ],
+)
 def test_80_updates_are_those_of_the_eager_losses(options: dict[str, Any], in_float64: None):
     models = []
     for mode in ("eager", "native"):

@@ -306,6 +306,7 @@ def test_other_modules_learn_eagerly(module: Any, monkeypatch):
         ({"batch_size": 30}, "batch_size must be a multiple of network.cell.tbptt=4, got 30"),
         ({"batch_size": 128}, "batch_size must be at most 96"),
         ({"use_sde": True}, "algorithm.use_sde=true has a head of its own"),
+        ({"pessimistic_vf_clip": True}, "has no effect without clip_range_vf"),
     ],
 )
 def test_what_does_not_fit_is_refused(options: dict[str, Any], said: str):
