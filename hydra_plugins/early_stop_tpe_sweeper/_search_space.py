@@ -216,7 +216,10 @@ def _converted(value: Any, distribution: BaseDistribution) -> Any:
             ):
                 return choice
         return None
-    if not is_number or (isinstance(distribution, IntDistribution) and value != int(value)):
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    if not is_number or not distribution.low <= value <= distribution.high:
+        return None  # Optuna raises where 0 is asked of a logarithmic one
+    if isinstance(distribution, IntDistribution) and value != int(value):
         return None
     internal = distribution.to_internal_repr(value)
     if not distribution._contains(internal):

@@ -42,7 +42,7 @@ from interface.algorithm import AlgorithmSpec
 from interface.errors import UserError
 from interface.learner import Unit
 from interface.result import RunResult, Status
-from tests.running import CONF
+from tests.running import CONF, hydra_main
 
 BAD_NAMES = ("../../x", "a/b", "a\\b", "..", ".", "", "/etc/x", "a\nb")
 RACE = Race(n_needed=3, n_allowed=4)
@@ -260,6 +260,24 @@ def test_the_defaults_are_found_in_the_space():
     params, others = fitting(values_in(config, space), space)
     assert params == {"b": "[64,64]"}
     assert others == {"a": "a=2 is not in 0.0 to 1.0", "c": "c=7 is not in 1, 2"}
+
+
+@pytest.mark.parametrize("value", [0, 0.0, -1, math.nan, math.inf])
+@pytest.mark.parametrize("interval", ["interval(0.001,0.1)", "int(interval(1,8))"])
+def test_a_default_outside_a_logarithmic_range_is_told(value: float, interval: str):
+    space = parse({"a": f"tag(log,{interval})"}, [])
+    params, others = fitting({"a": value}, space)
+    assert not params
+    assert others["a"].startswith(f"a={value} is not in ")
+
+
+@pytest.mark.parametrize("algorithm", ["dqn", "hac", "her", "ppo", "sac", "td3", "tqc"])
+def test_the_defaults_of_each_algorithm_are_held_against_its_space(algorithm: str, tmp_path: Path):
+    fits = {"dqn": "CartPole-v1", "ppo": "CartPole-v1"}.get(algorithm, "PointReach-v0")
+    with hydra_main([f"algorithm={algorithm}", f"env={fits}"], tmp_path) as config:
+        space = parse(configured_space(config, None, []), [])
+        params, others = fitting(values_in(config, space), space)
+    assert params.keys() | others.keys() == space.distributions.keys()
 
 
 @pytest.mark.parametrize(
