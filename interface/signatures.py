@@ -4,7 +4,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-_VARIADIC = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+VARIADIC = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+"""Kinds of parameters that stand for any number of arguments."""
 
 
 def arguments_of(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -17,7 +18,7 @@ def arguments_of(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     arguments: dict[str, inspect.Parameter] = {}
     for parameters in _signatures(target):
         for parameter in parameters:
-            if parameter.kind not in _VARIADIC and parameter.name != "self":
+            if parameter.kind not in VARIADIC and parameter.name != "self":
                 arguments.setdefault(parameter.name, parameter)
     return arguments
 

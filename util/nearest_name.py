@@ -55,4 +55,4 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """
     names = sorted(known)
     close = nearest_name(wrong, names)
-    return f"; did you mean {close}?" if close else f"; known: {', '.join(names)}"
+    return f"; did you mean {close}?" if close else f"; known: {', '.join(names) or 'none'}"

@@ -34,7 +34,7 @@ def make_model(cfg: DictConfig, spec: AlgorithmSpec, venv: VecEnv | None) -> Lea
             spec.learner.target,
             venv.observation_space,
             venv.action_space,
-            **{key: instantiate(node) for key, node in parts.items() if node is not None},
+            **{key: instantiate(node, _partial_=True) for key, node in parts.items() if node},
         )
         arguments |= {"policy": policy, "env": venv, "policy_kwargs": policy_kwargs}
     arguments = accepted(spec.algorithm.target, arguments)

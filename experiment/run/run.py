@@ -18,6 +18,7 @@ from experiment.build.callbacks import make_callbacks
 from experiment.build.device import check_device
 from experiment.build.environments import import_packages, make_env, make_vec_env, normalized
 from experiment.build.model import make_model
+from experiment.build.parts import check_parts
 from experiment.build.resources import available_cores, resolved, resources_of
 from experiment.build.reward import check_reward
 from experiment.build.shared_env import make_shared_env
@@ -155,6 +156,7 @@ def check_config(cfg: DictConfig, context: RunContext) -> AlgorithmSpec:
     spec = AlgorithmSpec.of(cfg.algorithm)
     spec.check_overrides(context.overrides)
     check_evaluator(cfg)
+    check_parts(cfg)
     check_environment(cfg, spec)
     check_reward(cfg, spec)
     check_device(cfg.device)

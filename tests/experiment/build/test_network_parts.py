@@ -1,6 +1,7 @@
 """Encoders, optimisers and callbacks that a config names; what SB3's users call them."""
 
 import copy
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from stable_baselines3.common.torch_layers import (
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from experiment.build.model import make_model
+from experiment.build.parts import check_parts
 from interface.algorithm import AlgorithmSpec
 from interface.errors import UserError
 from interface.resolvers import REPOSITORY
@@ -97,6 +99,60 @@ def test_an_extractor_and_an_optimiser_of_ones_own(tmp_path: Path):
 def test_an_encoder_that_does_not_fit(tmp_path: Path, space: Any, encoder: str, sentence: str):
     with pytest.raises(UserError, match=sentence):
         made(tmp_path, space, f"network/encoder={encoder}")
+
+
+class Wide(Halves):
+    """One that fills in what its base needs, and needs something itself."""
+
+    def __init__(self, space: spaces.Box, factor: int, **more: Any) -> None:
+        super().__init__(space, 3 * factor, **more)
+
+
+HERE = "_target_: tests.experiment.build.test_network_parts"
+
+
+@pytest.mark.parametrize(
+    ("key", "node", "sentence"),
+    [
+        (
+            "network.encoder",
+            f"{{{HERE}.Halves, _partial_: true, feature_dim: 4}}",
+            "unknown parameter network.encoder.feature_dim 'feature_dim'; did you mean features_",
+        ),
+        (
+            "network.encoder",
+            f"{{{HERE}.Wide, factr: 4}}",
+            "unknown parameter network.encoder.factr 'factr'; did you mean factor?",
+        ),
+        ("network.encoder", f"{{{HERE}.Wide}}", "network.encoder.factor is missing: tests."),
+        ("network.encoder", "cnn", "network.encoder must name a class or function, as {_target_: "),
+        (
+            "network.head",
+            "{_target_: baselines_ext.beta_head, sharpness: 1}",
+            "unknown parameter network.head.sharpness 'sharpness'; known: none",
+        ),
+        (
+            "policy.optimizer",
+            "{_target_: torch.optim.AdamW, _partial_: true, weight_decy: 0.5}",
+            "'weight_decy'; did you mean weight_decay?",
+        ),
+        ("callbacks", f"[{{{HERE}.Counts, stop_aftr: 1}}]", "did you mean stop_after?"),
+    ],
+)
+def test_a_typo_in_a_part_is_one_sentence(key: str, node: str, sentence: str, tmp_path: Path):
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        train(tmp_path / "run", *TINY, f"{key}={node}")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("node", "width"), [(f"{{{HERE}.Wide, factor: 2}}", 6), (f"{{{HERE}.Halves}}", 3)]
+)
+def test_what_fits_is_built(node: str, width: int, tmp_path: Path):
+    override = f"network.encoder={node}"
+    with hydra_main([*TINY, override], tmp_path) as cfg:
+        check_parts(cfg)
+    assert made(tmp_path, NUMBERS, override).actor.features_extractor.features_dim == width
 
 
 class Counts(BaseCallback):

@@ -64,8 +64,10 @@ def test_runs_that_cannot_be_compared(continued: Path, tmp_path: Path):
         arguments_to_repeat(tmp_path, tmp_path)
     train(tmp_path, *TINY, "algorithm=ppo", "algorithm.n_steps=50", "algorithm.batch_size=50")
     train(tmp_path, *TINY, "algorithm=ppo", "n_epochs=3", f"restore={tmp_path}")
-    with pytest.raises(UserError, match="continued, and PPO starts new episodes where it goes on"):
-        arguments_to_repeat(tmp_path, tmp_path / "again")
+    for _ in range(2):
+        with pytest.raises(UserError, match="continued, and PPO starts new episodes where it goes"):
+            arguments_to_repeat(tmp_path, tmp_path / "again")
+        (tmp_path / "last.zip").unlink(missing_ok=True)  # as a search does
     with_result(tmp_path, status="interrupted")
     with pytest.raises(UserError, match="was interrupted: let it end first"):
         arguments_to_repeat(tmp_path, tmp_path / "again")
