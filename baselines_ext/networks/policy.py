@@ -39,7 +39,7 @@ def build_policy(
     name: str = "auto",
     encoder: partial[Any] | None = None,
     head: partial[Any] | None = None,
-    cell: Memory | None = None,
+    cell: partial[Memory] | None = None,
     optimizer: partial[Any] | None = None,
     **arguments: Any,
 ) -> tuple[str | type[BasePolicy], dict[str, Any]]:
@@ -72,8 +72,7 @@ def build_policy(
     if optimizer is not None:
         kwargs["optimizer_class"] = optimizer.func
         kwargs["optimizer_kwargs"] = dict(optimizer.keywords)
-    memory = None if cell is None else Memory(_picklable(cell.module), cell.tbptt)
-    parts = {"head": _unless_sb3s(head, action_space), "memory": memory}
+    parts = {"head": _unless_sb3s(head, action_space), "memory": _memory(cell)}
     chosen_parts = {key: part for key, part in parts.items() if part is not None}
     if not chosen_parts:
         return name, kwargs
@@ -88,6 +87,13 @@ def _unless_sb3s(head: partial[Any] | None, actions: spaces.Space) -> partial[An
         return None
     makes = type(head(actions))
     return None if makes is type(make_proba_distribution(actions)) else _picklable(head)
+
+
+def _memory(cell: partial[Memory] | None) -> Memory | None:
+    if cell is None:
+        return None
+    memory = cell()
+    return Memory(_picklable(memory.module), memory.tbptt)
 
 
 def _picklable(factory: Any) -> partial[Any]:

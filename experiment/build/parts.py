@@ -11,7 +11,12 @@ from interface.instantiation import target_of
 from interface.signatures import VARIADIC, arguments_of, takes
 
 # how many arguments a part is given, before those of its node
-_N_GIVEN = {"network.encoder": 1, "network.head": 2, "policy.optimizer": 1}
+_N_GIVEN = {
+    "network.encoder": 1,
+    "network.head": 1,
+    "network.cell.module": 2,
+    "policy.optimizer": 1,
+}
 
 
 def check_parts(cfg: DictConfig) -> None:
