@@ -58,12 +58,12 @@ class Cue(gym.Env):
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
         self.cue, self.n_steps = int(self.np_random.integers(2)), 0
-        return np.float32([2 * self.cue - 1]), {}
+        return np.array([2 * self.cue - 1], np.float32), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         self.n_steps += 1
         is_over = self.n_steps == 4
-        return np.float32([0]), float(is_over and action == self.cue), is_over, False, {}
+        return np.array([0], np.float32), float(is_over and action == self.cue), is_over, False, {}
 
 
 TASKS: dict[str, tuple[Any, Any]] = {
@@ -243,7 +243,7 @@ def test_going_through_steps_at_once_is_going_through_them_natively(cell: str):
 @pytest.mark.parametrize("mode", ["eager", "auto"])
 def test_predict_carries_the_state_and_forgets_at_a_new_episode(mode: str):
     model = remembering(Cue, "lstm", mode)
-    seen = np.float32([[1.0], [0.0], [-1.0]])
+    seen = np.array([[1.0], [0.0], [-1.0]], np.float32)
     first, state = model.predict(seen, deterministic=True)
     assert (first.shape, state.shape) == ((3,), (3, 32))
     _, carried = model.predict(seen, state, np.array([False, True, False]), deterministic=True)
