@@ -22,6 +22,7 @@ from tests.running import TINY, train
 said = {{}}
 for index, env in enumerate({envs}):
     arguments = [*TINY, f"env={{env}}", "algorithm=ppo", "n_epochs=1", "algorithm.n_steps=50"]
+    arguments.append("algorithm.batch_size=50")
     arguments.append("early_stop_data_column=eval/return")
     try:
         said[env] = train(Path(str(index)), *arguments).n_steps

@@ -11,7 +11,8 @@ from tests.running import forked_command
 
 COMMANDS = ("main", "evaluate", "plot", "launch", "comet_mirror", "runs", "look", "search")
 GROUPS = {
-    "main": "algorithm env reward policy network/encoder network/head evaluator tracking render "
+    "main": "algorithm env reward policy network/encoder network/head network/cell "
+    "evaluator tracking render "
     "preset search_space",
     "evaluate": "env algorithm render",
     "runs": "env algorithm",
