@@ -76,12 +76,6 @@ class PPO(Linked, SchedulesLearningRate, sb3.PPO):
 
     def _setup_model(self) -> None:
         super()._setup_model()
-        rollout = self.n_steps * self.n_envs
-        if self.batch_size > rollout:
-            raise ValueError(
-                f"batch_size must be at most {rollout}, the transitions of a rollout (n_steps "
-                f"times environments), got {self.batch_size}"
-            )
         if self.memory:
             self._check_lengths(self.memory.tbptt)
         self.link()

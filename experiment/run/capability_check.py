@@ -12,6 +12,7 @@ from gymnasium import spaces
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from envs.finite_check import NonFiniteEnvironmentError
 from envs.success import SUCCESS_KEY
@@ -69,6 +70,7 @@ def check_fit(cfg: DictConfig, spec: AlgorithmSpec, env: gym.Env) -> None:
     :raises UserError: naming what is missing and what would fit
     """
     _check_spaces(cfg, spec, env)
+    _check_rollout(cfg, spec)
     rewards_goals = any(part.needs.rewards_goals for part in spec.parts)
     wants_success = [f"{key}={name}" for key, name in columns_of(cfg) if name in SUCCESS_KEYS]
     if env.has_wrapper_attr("action_note"):
@@ -85,6 +87,21 @@ def check_fit(cfg: DictConfig, spec: AlgorithmSpec, env: gym.Env) -> None:
                 f"{cfg.env.id} reports no success, so {wants_success[0]} would never "
                 f"appear; set env.success_return=<return>, or another column such as eval/return"
             )
+
+
+def _check_rollout(cfg: DictConfig, spec: AlgorithmSpec) -> None:
+    """Check a minibatch against what the environments of the training collect for it."""
+    node, target = spec.learner.node, spec.learner.target
+    if not isinstance(target, type) or not issubclass(target, OnPolicyAlgorithm):
+        return
+    if "batch_size" not in node or "n_steps" not in node:
+        return
+    rollout = node["n_steps"] * cfg.env.n_envs
+    if node["batch_size"] > rollout:
+        raise UserError(
+            f"algorithm.batch_size must be at most {rollout}, the transitions of a rollout "
+            f"(n_steps times env.n_envs), got {node['batch_size']}"
+        )
 
 
 def _check_spaces(cfg: DictConfig, spec: AlgorithmSpec, env: gym.Env) -> None:

@@ -304,7 +304,6 @@ def test_other_modules_learn_eagerly(module: Any, monkeypatch):
     [
         ({"n_steps": 30}, "n_steps must be a multiple of network.cell.tbptt=4, got 30"),
         ({"batch_size": 30}, "batch_size must be a multiple of network.cell.tbptt=4, got 30"),
-        ({"batch_size": 128}, "batch_size must be at most 96"),
         ({"use_sde": True}, "algorithm.use_sde=true has a head of its own"),
         ({"pessimistic_vf_clip": True}, "has no effect without clip_range_vf"),
     ],
@@ -317,6 +316,7 @@ def test_what_does_not_fit_is_refused(options: dict[str, Any], said: str):
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
+        (["algorithm.n_steps=50", "algorithm.batch_size=51"], "must be at most 50, .* got 51"),
         (["network/cell=gru", "policy.net_arch=[]"], "policy.net_arch needs one, got"),
         (["network/cell=gru", "network.cell.tbptt=0"], "must be at least 1, got 0"),
         (["network/cell=gru", "algorithm=sac"], "network/cell is a part of ppo's policies"),

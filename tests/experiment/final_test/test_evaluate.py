@@ -225,3 +225,12 @@ def test_runs_on_different_environments_do_not_compare(data_dir: Path, tmp_path:
     shutil.copy(data_dir / "PointReach-v0/her/bad/best_model.zip", other)
     with pytest.raises(UserError, match="cannot be compared with one on FetchReach-v4"):
         test(data_dir, f"compare={other}")
+
+
+def test_what_many_environments_learned_together_one_alone_tests(tmp_path: Path, capsys):
+    """A minibatch of ppo may be larger than what one environment collects."""
+    rollout = ["env.n_envs=4", "algorithm.n_steps=16", "algorithm.batch_size=64"]
+    run_dir = tmp_path / "run"
+    train(run_dir, *TINY, "env=CartPole-v1", "algorithm=ppo", "preset=none", *rollout)
+    test(tmp_path, f"run={run_dir}", "n_episodes=2", "n_baseline_episodes=0")
+    assert "return" in capsys.readouterr().out
