@@ -72,13 +72,14 @@ def build_policy(
     if optimizer is not None:
         kwargs["optimizer_class"] = optimizer.func
         kwargs["optimizer_kwargs"] = dict(optimizer.keywords)
+    for part, node in {"head": head, "cell": cell}.items():
+        if node is not None:
+            _check_has(algorithm, policy_class, part)
     parts = {"head": _unless_sb3s(head, action_space), "memory": _memory(cell)}
-    chosen_parts = {key: part for key, part in parts.items() if part is not None}
-    if not chosen_parts:
+    if not any(parts.values()):
         return name, kwargs
-    _check_parts(algorithm, policy_class, "head" if head else "cell")
     reads = inspect.signature(policy_class).parameters["features_extractor_class"].default
-    return ComposedPolicy, {"features_extractor_class": reads} | kwargs | chosen_parts
+    return ComposedPolicy, {"features_extractor_class": reads} | kwargs | parts
 
 
 def _unless_sb3s(head: partial[Any] | None, actions: spaces.Space) -> partial[Any] | None:
@@ -101,7 +102,7 @@ def _picklable(factory: Any) -> partial[Any]:
     return partial(factory.func, *factory.args, **factory.keywords)
 
 
-def _check_parts(algorithm: type[BaseAlgorithm], policy_class: type[BasePolicy], part: str) -> None:
+def _check_has(algorithm: type[BaseAlgorithm], policy_class: type[BasePolicy], part: str) -> None:
     if not issubclass(policy_class, ActorCriticPolicy):
         nothing = "auto" if part == "head" else "none"
         raise UserError(

@@ -320,6 +320,7 @@ def test_what_does_not_fit_is_refused(options: dict[str, Any], said: str):
         (["network/cell=gru", "policy.net_arch=[]"], "policy.net_arch needs one, got"),
         (["network/cell=gru", "network.cell.tbptt=0"], "must be at least 1, got 0"),
         (["network/cell=gru", "algorithm=sac"], "network/cell is a part of ppo's policies"),
+        (["network/head=gaussian", "algorithm=sac"], "network/head is a part of ppo's policies"),
         (["network/head=beta", "algorithm=sac"], "network/head is a part of ppo's policies"),
         (["network/head=categorical"], "needs Discrete actions, got Box"),
         (["network/head=multi_categorical"], "needs MultiDiscrete actions, got Box"),
