@@ -59,11 +59,16 @@ class ShowsSubgoals(Protocol):
 class Resumable(Protocol):
     """An algorithm that goes on from a checkpoint as if nothing had happened."""
 
-    rng: np.random.Generator
-    """Its own randomness, beside that of torch, numpy and Python."""
-
     def resume_episodes(self) -> bool:
         """Bring the environments back to where they were; tell whether that succeeded."""
+
+
+@runtime_checkable
+class HasGenerator(Protocol):
+    """An algorithm with randomness of its own, beside that of torch, numpy and Python."""
+
+    rng: np.random.Generator
+    """Its generator."""
 
 
 @runtime_checkable

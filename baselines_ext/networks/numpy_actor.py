@@ -91,19 +91,32 @@ def _as_numpy(layer: Layer) -> tuple[np.ndarray, np.ndarray]:
 
 def flat_observations(space: spaces.Space, observations: Any) -> np.ndarray:
     """
-    Put observations side by side, in the order in which SB3's networks read them.
+    Put observations side by side, as SB3's networks read them: discrete ones one-hot.
 
     :param space: of one observation
     :param observations: a batch, or a single one
     :return: (B, W) float32
     """
     if isinstance(space, spaces.Dict):
-        parts = [
-            np.asarray(observations[key], np.float32).reshape(-1, math.prod(part.shape))  # type: ignore[arg-type]
-            for key, part in space.spaces.items()
-        ]
-        return np.concatenate(parts, axis=1)
+        return np.concatenate(
+            [_flat(part, observations[key]) for key, part in space.spaces.items()], axis=1
+        )
+    return _flat(space, observations)
+
+
+def _flat(space: spaces.Space, observations: Any) -> np.ndarray:
+    if isinstance(space, spaces.Discrete):
+        return _one_hot(np.reshape(observations, -1), int(space.n))
+    if isinstance(space, spaces.MultiDiscrete):
+        columns = np.reshape(observations, (-1, len(space.nvec))).T
+        return np.concatenate(list(map(_one_hot, columns, space.nvec)), axis=1)
     return np.asarray(observations, np.float32).reshape(-1, math.prod(space.shape))  # type: ignore[arg-type]
+
+
+def _one_hot(choices: np.ndarray, n: int) -> np.ndarray:
+    rows = np.zeros((len(choices), n), np.float32)
+    rows[np.arange(len(choices)), choices.astype(np.int64)] = 1
+    return rows
 
 
 def is_single(space: spaces.Space, observations: Any) -> bool:

@@ -123,7 +123,7 @@ class PlainCritics(NamedTuple):
 
 def require_plain(policy: BasePolicy, *networks: BaseModel) -> None:
     """
-    Check that networks read their observations as they are, side by side, each by itself.
+    Check that networks read their observations as a memory holds them, each by itself.
 
     :param policy: of SB3
     :param networks: its actors and critics
@@ -133,23 +133,27 @@ def require_plain(policy: BasePolicy, *networks: BaseModel) -> None:
         raise NotPlainError("it shares its features")
     for network in networks:
         require_flat_features(network)
+        if any(not isinstance(part, spaces.Box | spaces.MultiBinary) for part in _parts(network)):
+            raise NotPlainError("it reads discrete observations")
 
 
 def require_flat_features(network: BaseModel) -> None:
     """
-    Check that a network reads its observations as they are, side by side.
+    Check that a network reads ``flat_observations``.
 
     :param network: of SB3
-    :raises NotPlainError: if it makes anything else of them
+    :raises NotPlainError: if it makes anything else of its observations
     """
     extractor = network.features_extractor
     if type(extractor) not in (FlattenExtractor, CombinedExtractor):
         raise NotPlainError(f"it reads observations through {type(extractor).__name__}")
+    if any(is_image_space(part) for part in _parts(network)):
+        raise NotPlainError("it reads images")
+
+
+def _parts(network: BaseModel) -> list[spaces.Space]:
     space = network.observation_space
-    parts = space.spaces.values() if isinstance(space, spaces.Dict) else [space]
-    plain = spaces.Box | spaces.MultiBinary
-    if any(not isinstance(part, plain) or is_image_space(part) for part in parts):
-        raise NotPlainError("it reads images or discrete observations")
+    return list(space.spaces.values()) if isinstance(space, spaces.Dict) else [space]
 
 
 def forward(network: Network, x: th.Tensor) -> th.Tensor:

@@ -59,6 +59,7 @@ class NumpyAct:
         self._actor = actor
         self._cell = None if networks.cells is None else NumpyCell(networks.cells[0])
         self._head = _head_of(networks)
+        self._noise = networks.state_noise
 
     def __call__(
         self,
@@ -73,10 +74,15 @@ class NumpyAct:
             before = remembered(state, starts, len(x), self._cell.state_size)
             x, state = self._cell(x, before)
         (outputs,) = self._actor.outputs(x)
+        if self._noise is not None and not deterministic:
+            with th.no_grad():
+                outputs += self._noise.get_noise(th.from_numpy(x)).numpy()
         return self._head(outputs, deterministic), state
 
 
 def _head_of(networks: PlainActorCritic) -> HeadFunction:
+    if networks.state_noise is not None:
+        return lambda means, _: means  # the noise is in there
     if networks.log_std is not None:
         return _Gaussian(networks.log_std.detach().numpy())
     return _beta if networks.head == "beta" else _Categorical(networks)

@@ -10,6 +10,7 @@ from stable_baselines3.common.distributions import (
     CategoricalDistribution,
     DiagGaussianDistribution,
     MultiCategoricalDistribution,
+    StateDependentNoiseDistribution,
 )
 from stable_baselines3.common.policies import (
     ActorCriticPolicy,
@@ -39,6 +40,7 @@ _HEADS: dict[type, str] = {
     MultiCategoricalDistribution: "multi_categorical",
     DiagGaussianDistribution: "gaussian",
     BetaDistribution: "beta",
+    StateDependentNoiseDistribution: "state_gaussian",
 }
 
 
@@ -59,6 +61,9 @@ class PlainActorCritic:
         if distribution not in _HEADS:
             raise NotPlainError(f"its actions are those of a {distribution.__name__}")
         self.head: str = _HEADS[distribution]
+        self.state_noise: StateDependentNoiseDistribution | None = None
+        if isinstance(policy.action_dist, StateDependentNoiseDistribution):
+            self.state_noise = _plain_noise(policy.action_dist)
         self.sizes = _sizes(policy.action_space)
         require_flat_features(policy)
         self.activation = policy.activation_fn
@@ -87,6 +92,12 @@ class PlainActorCritic:
         """All of them: the actor's, the critic's, the log standard deviation."""
         own = [] if self.log_std is None else [self.log_std]
         return [*self.of_actor, *self.of_critic, *own]
+
+
+def _plain_noise(noise: StateDependentNoiseDistribution) -> StateDependentNoiseDistribution:
+    if noise.use_expln or noise.bijector is not None or not noise.full_std:
+        raise NotPlainError("its exploration has another scale, or is squashed")
+    return noise
 
 
 def _sizes(actions: spaces.Space) -> list[int]:

@@ -1,29 +1,26 @@
 """PPO (https://arxiv.org/abs/1707.06347) with lean rollouts and updates."""
 
 import logging
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
-import stable_baselines3 as sb3
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.buffers import DictRolloutBuffer, RolloutBuffer
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.type_aliases import MaybeCallback
 from stable_baselines3.common.utils import explained_variance, obs_as_tensor
-from stable_baselines3.common.vec_env import VecEnv
 
-from baselines_ext.learners.linked import Linked
 from baselines_ext.learners.schedules import SchedulesLearningRate
-from baselines_ext.networks.cells import Memory, Unroll, unroll
-from baselines_ext.networks.composed import ComposedPolicy, State, in_range
+from baselines_ext.networks.cells import Unroll, unroll
+from baselines_ext.networks.composed import ComposedPolicy
 from baselines_ext.networks.numpy_actor import flat_observations, is_single
 from baselines_ext.networks.plain import NotPlainError
 from baselines_ext.ppo.acting import Act, NumpyAct, torch_act
+from baselines_ext.ppo.collecting import CollectsRollouts
 from baselines_ext.ppo.losses import PpoLosses, PpoSettings, PpoUpdate
 from baselines_ext.ppo.native_update import NativePpoUpdate, PlainActorCritic, native_unroll
+from baselines_ext.ppo.running_episodes import RunningEpisodes
 from baselines_ext.ppo.sequences import Rollout, Sequences, by_environment
-from baselines_ext.ppo.valuing import Cut, Steps, Valued, value, value_with_memory
 from baselines_ext.updates.native.build import Ops, native_ops
 from interface.errors import unknown_name
 from interface.needs import needs
@@ -34,7 +31,7 @@ UPDATES = ("auto", "eager", "native")
 
 
 @needs(action_spaces=(spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary))
-class PPO(Linked, SchedulesLearningRate, sb3.PPO):
+class PPO(SchedulesLearningRate, CollectsRollouts):
     """
     SB3's PPO: the same results from the same seed to rounding, sooner; and with memory.
 
@@ -55,8 +52,6 @@ class PPO(Linked, SchedulesLearningRate, sb3.PPO):
     update_class: ClassVar[type[PpoUpdate]] = PpoUpdate
     """Its losses; a subclass with other ones is never replaced by the native epoch."""
 
-    policy: ActorCriticPolicy
-
     def __init__(
         self,
         *arguments: Any,
@@ -70,8 +65,6 @@ class PPO(Linked, SchedulesLearningRate, sb3.PPO):
             raise ValueError("pessimistic_vf_clip=true has no effect without clip_range_vf")
         self.update_mode = update
         self.pessimistic_vf_clip = pessimistic_vf_clip
-        self._states: tuple[State | None, ...] = (None, None)
-        self._sequence_states: tuple[th.Tensor, ...] = ()
         super().__init__(*arguments, **keywords)
 
     def _setup_model(self) -> None:
@@ -79,11 +72,6 @@ class PPO(Linked, SchedulesLearningRate, sb3.PPO):
         if self.memory:
             self._check_lengths(self.memory.tbptt)
         self.link()
-
-    @property
-    def memory(self) -> Memory | None:
-        """What the policy remembers by; None: it has no memory."""
-        return getattr(self.policy, "memory", None)
 
     def _check_lengths(self, tbptt: int) -> None:
         for name, length in (("n_steps", self.n_steps), ("batch_size", self.batch_size)):
@@ -160,97 +148,44 @@ class PPO(Linked, SchedulesLearningRate, sb3.PPO):
         single = is_single(self.observation_space, observation)
         return (actions.squeeze(axis=0) if single else actions), state
 
-    def _for_environment(self, chosen: np.ndarray) -> np.ndarray:
-        """Make of actions (B, A) or (B,), as the head has them, what the environment takes."""
-        actions = chosen.reshape(-1, *self.action_space.shape)  # type: ignore[misc]
-        return in_range(self.policy, actions)
-
-    # ---- rollouts
-
-    def collect_rollouts(
-        self,
-        env: VecEnv,
-        callback: BaseCallback,
-        rollout_buffer: RolloutBuffer,
-        n_rollout_steps: int,
-    ) -> bool:
-        """
-        Collect experience as SB3 does; values and log-probabilities are computed at its end.
-
-        :param env: to act in
-        :param callback: called after each step
-        :param rollout_buffer: to fill
-        :param n_rollout_steps: of each environment
-        :return: False if the callback ended it before
-        """
-        self._link_again_if_moved()
-        if self._act_by is None or n_rollout_steps != rollout_buffer.buffer_size:
-            return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
-        self.policy.set_training_mode(False)
-        rollout_buffer.reset()
-        callback.on_rollout_start()
-        cut: list[Cut] = []
-        state = self._states[0]
-        for n_steps in range(n_rollout_steps):
-            starts = self._last_episode_starts
-            chosen, state = self._act_by(self._last_obs, state, starts, False)
-            _store(rollout_buffer.observations, n_steps, self._last_obs)
-            new_obs, rewards, dones, infos = env.step(self._for_environment(chosen))
-            self.num_timesteps += env.num_envs
-            callback.update_locals(locals())
-            if not callback.on_step():
-                return False
-            self._update_info_buffer(infos, dones)
-            cut += _cut_by_time(n_steps, dones, infos)
-            rollout_buffer.actions[n_steps] = chosen.reshape(env.num_envs, -1)
-            rollout_buffer.rewards[n_steps] = rewards
-            rollout_buffer.episode_starts[n_steps] = starts
-            self._last_obs, self._last_episode_starts = new_obs, dones  # type: ignore[assignment]
-        self._value(rollout_buffer, cut)
-        callback.update_locals(locals())
-        callback.on_rollout_end()
-        return True
-
-    def _value(self, buffer: RolloutBuffer, cut: list[Cut]) -> None:
-        """Compute values, log-probabilities, advantages and returns of a whole rollout."""
-        valued = self._valued(buffer, cut)
-        for (step, index, _), cut_value in zip(cut, valued.cut_values, strict=True):
-            buffer.rewards[step, index] += self.gamma * cut_value
-        shape = buffer.rewards.shape
-        buffer.values[:] = valued.values.cpu().numpy().reshape(shape)
-        buffer.log_probs[:] = valued.log_prob.cpu().numpy().reshape(shape)
-        buffer.pos, buffer.full = buffer.buffer_size, True
-        assert self._last_episode_starts is not None
-        if self._ops is None:
-            last_values = valued.next_values
-            buffer.compute_returns_and_advantage(last_values, self._last_episode_starts)
-            return
-        ends = np.vstack([buffer.episode_starts[1:], self._last_episode_starts])
-        tensors = (buffer.rewards, buffer.values, ends.astype(np.float32))
-        advantages = self._ops.gae(
-            *map(th.from_numpy, tensors), valued.next_values.float(), self.gamma, self.gae_lambda
-        )
-        buffer.advantages[:] = advantages.numpy()
-        buffer.returns = buffer.advantages + buffer.values
-
-    @th.no_grad()
-    def _valued(self, buffer: RolloutBuffer, cut: list[Cut]) -> Valued:
-        assert self._last_episode_starts is not None
-        steps = Steps(
-            buffer.observations,
-            self._as_actions(buffer.actions.reshape(-1, buffer.actions.shape[-1])),
-            buffer.episode_starts,
-            self._last_obs,
-            cut,
-        )
-        if not self.memory:
-            return value(self.policy, steps)
-        assert isinstance(self.policy, ComposedPolicy)
-        valued = value_with_memory(self.policy, steps, self._states, self._unroll)
-        self._states, self._sequence_states = valued.states, valued.sequence_states
-        return valued
-
     # ---- learning
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        log_interval: int | None = 1,
+        tb_log_name: str = "PPO",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> Self:
+        """
+        Train as SB3 does; where training goes on, the count of rollouts goes on, too.
+
+        :param total_timesteps: environment steps
+        :param callback: called at each step
+        :param log_interval: rollouts between two log lines
+        :param tb_log_name: of TensorBoard's run
+        :param reset_num_timesteps: begin anew
+        :param progress_bar: show one
+        """
+        total, called = self._setup_learn(
+            total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
+        )
+        if self.num_timesteps == 0:
+            self._running = RunningEpisodes.before_any(self.n_envs)
+        called.on_training_start(locals(), globals())
+        assert self.env is not None
+        while self.num_timesteps < total:
+            if not self.collect_rollouts(self.env, called, self.rollout_buffer, self.n_steps):
+                break
+            self._update_current_progress_remaining(self.num_timesteps, total)
+            n_rollouts = self.num_timesteps // (self.n_steps * self.n_envs)
+            if log_interval is not None and n_rollouts % log_interval == 0:
+                self.dump_logs(n_rollouts)
+            self.train()
+        called.on_training_end()
+        return self
 
     def train(self) -> None:
         """Learn from the rollout, ``n_epochs`` times from each transition."""
@@ -314,15 +249,6 @@ class PPO(Linked, SchedulesLearningRate, sb3.PPO):
         states = [each.transpose(0, 1).flatten(0, 1) for each in self._sequence_states]
         return Sequences(th.as_tensor(starts).to(states[0]), *states)
 
-    def _as_actions(self, actions: np.ndarray) -> th.Tensor:
-        """Make of the buffer's actions (B, A) what the policy's distribution takes."""
-        tensor = th.as_tensor(actions, device=self.device)
-        if isinstance(self.action_space, spaces.Discrete):
-            return tensor.long().flatten()
-        if isinstance(self.action_space, spaces.MultiDiscrete):
-            return tensor.long()
-        return tensor.to(self.policy.value_net.weight.dtype)
-
     def _log_training(self, epochs: list[list[PpoLosses]], settings: PpoSettings) -> None:
         measured = [losses for epoch in epochs for losses in epoch]
         for name in ("entropy_loss", "policy_gradient_loss", "value_loss", "clip_fraction"):
@@ -336,21 +262,3 @@ class PPO(Linked, SchedulesLearningRate, sb3.PPO):
         self.logger.record("train/clip_range", settings.clip_range)
         if settings.clip_range_vf is not None:
             self.logger.record("train/clip_range_vf", settings.clip_range_vf)
-
-
-def _store(kept: Any, step: int, observations: Any) -> None:
-    if isinstance(kept, dict):
-        for key, values in kept.items():
-            values[step] = observations[key]
-    else:
-        kept[step] = observations
-
-
-def _cut_by_time(step: int, dones: np.ndarray, infos: list[dict[str, Any]]) -> list[Cut]:
-    if not dones.any():
-        return []
-    return [
-        (step, index, infos[index]["terminal_observation"])
-        for index in np.flatnonzero(dones).tolist()
-        if infos[index].get("TimeLimit.truncated", False)
-    ]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch as th
 
-from interface.abilities import ExploresEnvironments, Resumable
+from interface.abilities import ExploresEnvironments, HasGenerator
 
 
 def random_state(model: object) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def random_state(model: object) -> dict[str, Any]:
     }
     if isinstance(model, ExploresEnvironments):
         state["actions"] = model.action_space.np_random.bit_generator.state
-    if isinstance(model, Resumable):
+    if isinstance(model, HasGenerator):
         state["model"] = model.rng.bit_generator.state
     if th.cuda.is_available():
         state["cuda"] = th.cuda.get_rng_state_all()
@@ -75,7 +75,7 @@ def set_random_state(model: object, state: dict[str, Any]) -> None:
     th.set_rng_state(state["torch"])
     if isinstance(model, ExploresEnvironments):
         model.action_space.np_random.bit_generator.state = state["actions"]
-    if isinstance(model, Resumable):
+    if isinstance(model, HasGenerator):
         model.rng.bit_generator.state = state["model"]
     if "cuda" in state and th.cuda.is_available():
         th.cuda.set_rng_state_all(state["cuda"])

@@ -36,6 +36,34 @@ struct Gaussian {
   }
 };
 
+// Exploration that depends on the state: https://arxiv.org/abs/2005.05719
+template <typename T>
+struct StateGaussian {
+  const T *mean, *variance, *actions;
+  T *of_mean, *of_variance;
+  int64_t n;
+
+  T log_prob(int64_t row, int64_t i, T* entropy) {
+    T sum = 0;
+    *entropy = 0;
+    for (int64_t j = 0; j < n; ++j) {
+      const T v = variance[row * n + j], away = actions[i * n + j] - mean[row * n + j];
+      const T log_std = T(0.5) * std::log(v);
+      sum -= T(0.5) * away * away / v + log_std + T(kHalfLogTwoPi);
+      *entropy += log_std + T(0.5 + kHalfLogTwoPi);
+    }
+    return sum;
+  }
+
+  void backward(int64_t row, int64_t i, T of_log_prob, T of_entropy) {
+    for (int64_t j = 0; j < n; ++j) {
+      const T v = variance[row * n + j], away = actions[i * n + j] - mean[row * n + j];
+      of_mean[row * n + j] = of_log_prob * away / v;
+      of_variance[row * n + j] = T(0.5) * (of_log_prob * (away * away / v - 1) + of_entropy) / v;
+    }
+  }
+};
+
 // Choices that are independent of each other: one of Discrete actions, several of MultiDiscrete.
 template <typename T>
 struct Categorical {

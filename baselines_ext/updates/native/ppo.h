@@ -40,6 +40,9 @@ struct Net {
     gradients->insert(gradients->end(), of_cell.begin(), of_cell.end());
     gradients->insert(gradients->end(), of_last.begin(), of_last.end());
   }
+
+  // What the last layer reads, without a cell.
+  const Tensor& latent() const { return hidden.outputs.end()[-2]; }
 };
 
 struct PpoOptions {  // as floats: clip_vf and target_kl are infinite where there is none
@@ -150,15 +153,35 @@ struct PpoRollout {
 };
 
 struct PpoHead {
-  c10::string_view name;  // gaussian, beta, or any other one: categorical
+  c10::string_view name;  // gaussian, state_gaussian, beta, or any other one: categorical
   at::IntArrayRef sizes;  // of the latter
   double least_share;
+  bool has_std() const { return name == "gaussian" || name == "state_gaussian"; }
 };
 
+// latent: (B, L), log_std: (L, A)
 template <typename T>
-PpoMeasured losses(const PpoBatch<T>& batch, const PpoHead& head, const Tensor& outputs,
-                   const Tensor& actions, const Tensor& log_std, const PpoOptions& o,
-                   const Tensor& of_outputs, const Tensor& of_log_std) {
+PpoMeasured state_gaussian_losses(const PpoBatch<T>& batch, const Tensor& means,
+                                  const Tensor& latent, const Tensor& actions,
+                                  const Tensor& log_std, const PpoOptions& o,
+                                  const Tensor& of_means, const Tensor& of_log_std) {
+  const Tensor squares = latent.square(), variances = (log_std * 2).exp_();
+  const Tensor variance = squares.mm(variances).add_(1e-6), of_variance = at::empty_like(variance);
+  const StateGaussian<T> policy{means.data_ptr<T>(),    variance.data_ptr<T>(),
+                                actions.data_ptr<T>(),  of_means.data_ptr<T>(),
+                                of_variance.data_ptr<T>(), means.size(1)};
+  const PpoMeasured m = batch.losses(policy, o);
+  of_log_std.copy_(squares.t().mm(of_variance).mul_(variances).mul_(2));
+  return m;
+}
+
+template <typename T>
+PpoMeasured losses(const PpoBatch<T>& batch, const PpoHead& head, const Net& actor,
+                   const Tensor& outputs, const Tensor& actions, const Tensor& log_std,
+                   const PpoOptions& o, const Tensor& of_outputs, const Tensor& of_log_std) {
+  if (head.name == "state_gaussian")
+    return state_gaussian_losses(batch, outputs, actor.latent(), actions, log_std, o, of_outputs,
+                                 of_log_std);
   T *mine = outputs.data_ptr<T>(), *of_mine = of_outputs.data_ptr<T>();
   const int64_t n = outputs.size(1);
   if (head.name == "beta")
@@ -170,8 +193,8 @@ PpoMeasured losses(const PpoBatch<T>& batch, const PpoHead& head, const Tensor& 
   return batch.losses(Categorical<T>{mine, actions.data_ptr<int64_t>(), of_mine, head.sizes, n}, o);
 }
 
-// parameters: those of the actor, of the critic, and the log standard deviation if the head is
-// gaussian. order: (K,), of sequences. Returns one row per minibatch: policy loss, value loss,
+// parameters: those of the actor, of the critic, and the log standard deviation if the head
+// has one. order: (K,), of sequences. Returns one row per minibatch: policy loss, value loss,
 // negative entropy, divergence, clipped share, whole loss; the last one was not learned from if its
 // divergence is too large.
 Tensor ppo_epoch(at::TensorList parameters, int64_t n_actor, int64_t n_critic, bool has_cell,
@@ -184,7 +207,6 @@ Tensor ppo_epoch(at::TensorList parameters, int64_t n_actor, int64_t n_critic, b
   const PpoRollout rollout{kept.vec()};
   Net actor = Net::of(parameters.slice(0, n_actor), relu, has_cell);
   Net critic = Net::of(parameters.slice(n_actor, n_critic), relu, has_cell);
-  const bool gaussian = head_name == "gaussian";
   std::vector<double> rows;
   for (int64_t start = 0; start < order.size(0); start += batch_size) {
     const Tensor numbers = order.slice(0, start, std::min(start + batch_size, order.size(0)));
@@ -193,14 +215,14 @@ Tensor ppo_epoch(at::TensorList parameters, int64_t n_actor, int64_t n_critic, b
     const Tensor outputs = actor.forward(x, starts, rollout.states(0, numbers));
     const Tensor values = critic.forward(x, starts, rollout.states(1, numbers));
     const Tensor of_outputs = at::empty_like(outputs), of_values = at::empty_like(values);
-    const Tensor of_log_std = gaussian ? at::zeros_like(parameters.back()) : Tensor();
+    const Tensor of_log_std = head.has_std() ? at::zeros_like(parameters.back()) : Tensor();
     PpoMeasured m;
     AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "ppo_epoch", [&] {
       const auto data = [&](int i) { return rollout.tensors[i].data_ptr<scalar_t>(); };
       const PpoBatch<scalar_t> batch{chosen.data_ptr<int64_t>(), chosen.size(0), data(2), data(3),
                                      data(4), data(5), values.data_ptr<scalar_t>(),
                                      of_values.data_ptr<scalar_t>()};
-      m = losses(batch, head, outputs, rollout.tensors[1], parameters.back(), o, of_outputs,
+      m = losses(batch, head, actor, outputs, rollout.tensors[1], parameters.back(), o, of_outputs,
                  of_log_std);
     });
     const double loss = m.policy_loss - o.ent_coef * m.entropy + o.vf_coef * m.value_loss;
@@ -210,7 +232,7 @@ Tensor ppo_epoch(at::TensorList parameters, int64_t n_actor, int64_t n_critic, b
     Tensors gradients;
     actor.backward(of_outputs, &gradients);
     critic.backward(of_values, &gradients);
-    if (gaussian) gradients.push_back(of_log_std);
+    if (head.has_std()) gradients.push_back(of_log_std);
     clip_norm(gradients, o.max_grad_norm);
     adam(parameters, gradients, state, rate, betas_and_eps);
   }

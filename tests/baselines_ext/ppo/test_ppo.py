@@ -41,16 +41,27 @@ def weights(model: Any) -> np.ndarray:
     return th.cat([each.detach().flatten() for each in model.policy.parameters()]).numpy()
 
 
-@pytest.mark.parametrize(
-    "env", ["CartPole-v1", "Pendulum-v1", "PointReach-v0", "PointReachDiscrete-v0"]
-)
+GSDE = {"use_sde": True, "policy_kwargs": {"log_std_init": -1.0}}
+RUNS = [
+    ("CartPole-v1", {}),
+    ("Pendulum-v1", {}),
+    ("PointReach-v0", {}),
+    ("PointReachDiscrete-v0", {}),
+    ("FrozenLake-v1", {}),
+    ("Pendulum-v1", {"use_sde": True}),
+    ("Pendulum-v1", {"sde_sample_freq": 3, **GSDE}),
+]
+
+
+@pytest.mark.parametrize(("env", "options"), RUNS)
 @pytest.mark.parametrize("mode", ["eager", "native"])
-def test_a_run_is_that_of_sb3(env: str, mode: str):
+def test_a_run_is_that_of_sb3(env: str, options: dict[str, Any], mode: str):
     """The same actions, so the same episodes; time limits pass within the four rollouts."""
     if mode == "native" and NO_COMPILER:
         pytest.skip("there is no C++ compiler")
-    theirs = made(sb3.PPO, env).learn(4 * 2 * N_STEPS)  # one after the other: they seed torch
-    ours = made(baselines_ext.PPO, env, update=mode).learn(4 * 2 * N_STEPS)
+    # one after the other: they seed torch
+    theirs = made(sb3.PPO, env, **options).learn(4 * 2 * N_STEPS)
+    ours = made(baselines_ext.PPO, env, update=mode, **options).learn(4 * 2 * N_STEPS)
     assert ours.update_used == mode
     most = 0.0 if mode == "eager" else 1e-4
     assert np.abs(weights(theirs) - weights(ours)).max() <= most
@@ -107,6 +118,11 @@ OPTIONS = {
 @pytest.mark.parametrize("env", ["CartPole-v1", "Pendulum-v1"])
 def test_80_updates_in_float64(env: str, options: dict[str, Any], in_float64: None):
     assert largest_difference_after_training(env, options) < 1e-10
+
+
+@pytest.mark.skipif(NO_COMPILER, reason="there is no C++ compiler")
+def test_80_updates_of_gsde_in_float64(in_float64: None):
+    assert largest_difference_after_training("Pendulum-v1", GSDE) < 1e-10
 
 
 @pytest.mark.skipif(NO_COMPILER, reason="there is no C++ compiler")
@@ -175,12 +191,11 @@ def test_a_loss_of_ones_own_is_never_replaced():
 @pytest.mark.parametrize(
     ("env", "options"),
     [
-        ("Pendulum-v1", {"use_sde": True}),
+        ("Pendulum-v1", {"use_sde": True, "policy_kwargs": {"use_expln": True}}),
         ("Pendulum-v1", {"policy_kwargs": {"optimizer_class": th.optim.RMSprop}}),
         ("Pendulum-v1", {"policy_kwargs": {"activation_fn": nn.ELU}}),
-        ("FrozenLake-v1", {}),
     ],
-    ids=["gSDE", "another optimiser", "another activation", "discrete observations"],
+    ids=["another scale of gSDE", "another optimiser", "another activation"],
 )
 def test_what_is_not_plain_is_eager(env: str, options: dict[str, Any]):
     model = made(baselines_ext.PPO, env, **options)
