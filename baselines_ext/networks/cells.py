@@ -96,6 +96,8 @@ def unroll(
     :param state: before the first step, (B, S)
     :param before: steps whose states are wanted
     """
+    if th.compiler.is_compiling():  # where episodes begin is no constant of a graph
+        return _unroll_each_step(cell, x, starts, state)
     begins = starts.any(dim=1).nonzero().flatten().tolist()
     edges = sorted({0, len(x), *begins, *before})
     outputs, states = [], {}
@@ -106,3 +108,11 @@ def unroll(
         outputs.append(y)
     states[len(x)] = state
     return th.cat(outputs), states
+
+
+def _unroll_each_step(cell: Cell, x: th.Tensor, starts: th.Tensor, state: th.Tensor) -> Unrolled:
+    outputs = []
+    for step in range(len(x)):
+        y, state = cell(x[step : step + 1], state * (1 - starts[step, :, None]))
+        outputs.append(y)
+    return th.cat(outputs), {len(x): state}

@@ -1,6 +1,5 @@
 """The losses of PPO (https://arxiv.org/abs/1707.06347), and the gradient steps that they make."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -80,21 +79,39 @@ class PpoUpdate:
         :return: what each minibatch measured, and False where the divergence grew too large: from
             the last minibatch nothing was learned
         """
-        self.policy.optimizer.param_groups[0]["lr"] = learning_rate
-        measured = []
+        measured: list[PpoLosses] = []
         picked = th.as_tensor(order, device=self.policy.device)
         for start in range(0, len(order), batch_size):
-            batch = rollout.minibatch(picked[start : start + batch_size])
-            losses = self.losses(batch, settings)
-            measured.append(PpoLosses(*(float(each.detach()) for each in losses)))
-            if too_far(measured, settings):
+            numbers = picked[start : start + batch_size]
+            measured.append(self.step(rollout, numbers, learning_rate, settings))
+            if too_far(measured[-1], settings):
                 return measured, False
-            self.policy.optimizer.zero_grad()
-            losses.loss.backward()
-            if settings.max_grad_norm > 0:
-                th.nn.utils.clip_grad_norm_(self.policy.parameters(), settings.max_grad_norm)
-            self.policy.optimizer.step()
         return measured, True
+
+    def step(
+        self, rollout: Rollout, numbers: th.Tensor, learning_rate: float, settings: PpoSettings
+    ) -> PpoLosses:
+        """
+        Learn from a minibatch, unless the divergence is too large.
+
+        :param rollout: K sequences
+        :param numbers: (B,), of the minibatch's
+        :param learning_rate: of the optimiser
+        :param settings: of the losses
+        :return: what it measured, as floats
+        """
+        losses = self.losses(rollout.minibatch(numbers), settings)
+        measured = PpoLosses(*(float(each.detach()) for each in losses))
+        if too_far(measured, settings):
+            return measured
+        optimizer = self.policy.optimizer
+        optimizer.param_groups[0]["lr"] = learning_rate
+        optimizer.zero_grad()
+        losses.loss.backward()
+        if settings.max_grad_norm > 0:
+            th.nn.utils.clip_grad_norm_(self.policy.parameters(), settings.max_grad_norm)
+        optimizer.step()
+        return measured
 
     def losses(self, batch: Rollout, settings: PpoSettings) -> PpoLosses:
         """
@@ -160,11 +177,11 @@ class PpoUpdate:
         return th.nn.functional.mse_loss(batch.returns, clipped)
 
 
-def too_far(measured: Sequence[PpoLosses], settings: PpoSettings) -> bool:
+def too_far(measured: PpoLosses, settings: PpoSettings) -> bool:
     """
     Tell whether the policy is so far from the one that acted that training must end.
 
-    :param measured: so far
+    :param measured: of a minibatch
     :param settings: of the losses
     """
-    return settings.target_kl is not None and measured[-1].approx_kl > 1.5 * settings.target_kl
+    return settings.target_kl is not None and measured.approx_kl > 1.5 * settings.target_kl

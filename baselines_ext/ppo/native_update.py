@@ -169,7 +169,7 @@ class NativePpoUpdate(PpoUpdate):
             _options(settings),
         )
         measured = [PpoLosses(*row) for row in rows.tolist()]
-        return measured, not too_far(measured, settings)
+        return measured, not too_far(measured[-1], settings)
 
 
 def native_unroll(ops: Ops) -> Unroll:

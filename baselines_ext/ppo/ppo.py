@@ -17,6 +17,7 @@ from baselines_ext.networks.numpy_actor import flat_observations, is_single
 from baselines_ext.networks.plain import NotPlainError
 from baselines_ext.ppo.acting import Act, NumpyAct, torch_act
 from baselines_ext.ppo.collecting import CollectsRollouts
+from baselines_ext.ppo.compiled_update import CompiledPpoUpdate
 from baselines_ext.ppo.losses import PpoLosses, PpoSettings, PpoUpdate
 from baselines_ext.ppo.native_update import NativePpoUpdate, PlainActorCritic, native_unroll
 from baselines_ext.ppo.running_episodes import RunningEpisodes
@@ -27,7 +28,7 @@ from interface.needs import needs
 
 log = logging.getLogger(__name__)
 
-UPDATES = ("auto", "eager", "native")
+UPDATES = ("auto", "eager", "native", "compile")
 
 
 @needs(action_spaces=(spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary))
@@ -41,7 +42,8 @@ class PPO(SchedulesLearningRate, CollectsRollouts):
     :param arguments: of the SB3 class
     :param update: how it acts and makes gradient steps: ``eager``, as SB3 does, bit by bit;
         ``native``, acting in numpy and a whole epoch in one C++ call, for plain multi-layer
-        perceptrons on the CPU; ``auto``: native where possible
+        perceptrons on the CPU; ``compile``, a minibatch as one graph, for long runs; ``auto``:
+        native where possible
     :param pessimistic_vf_clip: see ``PpoSettings``
     :param keywords: of the SB3 class
     :raises ValueError: for another ``update``, or lengths that do not divide each other
@@ -95,28 +97,30 @@ class PPO(SchedulesLearningRate, CollectsRollouts):
             assert isinstance(self.policy, ComposedPolicy)
             self._act_by = torch_act(self.policy)
         self.update_used = "eager"
+        if self.update_mode == "compile":
+            self._update, self.update_used = CompiledPpoUpdate(self._update), "compile"
         if self.update_mode == "eager" or self.device.type != "cpu":
             return
         try:
-            self._link_natively()
+            self._link_natively(PlainActorCritic(self.policy))
         except NotPlainError as reason:
-            log.info("updates are eager: %s", reason)
+            eager = "acting is" if self.update_mode == "compile" else "updates are"
+            log.info("%s eager: %s", eager, reason)
 
-    def _link_natively(self) -> None:
+    def _link_natively(self, networks: PlainActorCritic) -> None:
+        """Act in numpy, and make epochs in C++ if that is wanted."""
+        if type(self.rollout_buffer) in (RolloutBuffer, DictRolloutBuffer):
+            self._act_by = NumpyAct(networks, self.observation_space)
+        if self.update_mode == "compile":
+            return
         if self.update_class is not PpoUpdate:
             raise NotPlainError(f"its losses are those of {self.update_class.__name__}")
-        networks = PlainActorCritic(self.policy)
         ops = native_ops()
         if ops is None:
             return
         self._update = NativePpoUpdate(self.policy, networks, ops)
         self._ops, self.update_used = ops, "native"
         self._unroll = native_unroll(ops)
-        if type(self.rollout_buffer) in (RolloutBuffer, DictRolloutBuffer):
-            try:
-                self._act_by = NumpyAct(networks, self.observation_space)
-            except NotPlainError as reason:
-                log.info("acting is eager: %s", reason)
 
     def _excluded_save_params(self) -> list[str]:
         """Leave out what the next rollout makes."""

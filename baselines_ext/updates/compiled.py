@@ -24,6 +24,7 @@ class CompiledUpdate:
             type(update).__call__,
             fullgraph=True,
             mode="reduce-overhead" if on_gpu else None,
+            isolate_recompiles=True,  # else the ninth agent of a process is refused
         )
 
     def __call__(self, batch: Any, learning_rate: float, **arguments: Any) -> Any:

@@ -135,6 +135,20 @@ def test_gradients_are_those_of_autograd_in_float64(task: str, cell: str | None,
     assert np.abs(weights(native) - weights(eager)).max() < 1e-10
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", [*CELLS, None])
+@pytest.mark.parametrize("task", TASKS)
+def test_compiled_gradients_are_those_of_autograd(task: str, cell: str | None, in_float64: None):
+    options = {"clip_range_vf": 0.3, "learning_rate": 1e-3, "n_epochs": 8}
+    compiled = collected(task, cell, "compile", **options)
+    eager = eager_twin(compiled, task, cell, **options)
+    for model in (compiled, eager):
+        np.random.seed(3)
+        model.train()
+    assert compiled.update_used == "compile"
+    assert np.abs(weights(compiled) - weights(eager)).max() < 1e-10
+
+
 @needs_compiler
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("task", TASKS)

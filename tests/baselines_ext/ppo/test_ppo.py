@@ -112,6 +112,12 @@ OPTIONS = {
     "stopped by divergence": {"target_kl": 0.01, "learning_rate": 3e-3},
 }
 
+COMPILED = [
+    ("CartPole-v1", OPTIONS["values clipped"]),
+    pytest.param("Pendulum-v1", OPTIONS["stopped by divergence"], marks=pytest.mark.slow),
+    pytest.param("Pendulum-v1", GSDE, marks=pytest.mark.slow),
+]
+
 
 @pytest.mark.skipif(NO_COMPILER, reason="there is no C++ compiler")
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
@@ -131,12 +137,19 @@ def test_80_updates_in_float32(env: str):
     assert largest_difference_after_training(env, {}) < 3e-6
 
 
-def largest_difference_after_training(env: str, options: dict[str, Any]) -> float:
+@pytest.mark.parametrize(("env", "options"), COMPILED)
+def test_80_compiled_updates(env: str, options: dict[str, Any], in_float64: None):
+    assert largest_difference_after_training(env, options, update="compile") < 1e-10
+
+
+def largest_difference_after_training(
+    env: str, options: dict[str, Any], update: str = "native"
+) -> float:
     """From the same weights, optimiser's state, buffer and permutations as SB3's ``train``."""
     options = {"n_epochs": 10, "batch_size": 16, **options}
     theirs = made(sb3.PPO, env, **options)
-    ours = made(baselines_ext.PPO, env, update="native", **options)
-    assert ours.update_used == "native"
+    ours = made(baselines_ext.PPO, env, update=update, **options)
+    assert ours.update_used == update
     for model in (theirs, ours):
         fill(model, np.random.default_rng(7))
         np.random.seed(3)  # SB3 permutes by it

@@ -59,11 +59,16 @@ def test_a_run_that_a_search_ended_ends_there_again(status, n_epochs, tmp_path: 
     )
 
 
+PPO = ["algorithm=ppo", "env.n_envs=3", "algorithm.n_steps=16", "algorithm.batch_size=16"]
+
+
 def test_runs_that_cannot_be_compared(continued: Path, tmp_path: Path):
     with pytest.raises(UserError, match="only a run that has ended"):
         arguments_to_repeat(tmp_path, tmp_path)
-    train(tmp_path, *TINY, "algorithm=ppo", "algorithm.n_steps=50", "algorithm.batch_size=50")
-    train(tmp_path, *TINY, "algorithm=ppo", "n_epochs=3", f"restore={tmp_path}")
+    sb3s = ["algorithm=ppo", "algorithm._target_=stable_baselines3.PPO"]
+    sb3s += ["~algorithm.pessimistic_vf_clip", "~algorithm.learning_rate_schedule"]
+    train(tmp_path, *TINY, *sb3s, "algorithm.n_steps=50", "algorithm.batch_size=50")
+    train(tmp_path, *TINY, *sb3s, "n_epochs=3", f"restore={tmp_path}")
     for _ in range(2):
         with pytest.raises(UserError, match="continued, and PPO starts new episodes where it goes"):
             arguments_to_repeat(tmp_path, tmp_path / "again")
@@ -81,15 +86,21 @@ def test_runs_that_cannot_be_compared(continued: Path, tmp_path: Path):
         ["algorithm=tqc", "overlap=true"],
         ["algorithm=sac", "normalize.reward=true"],
         ["algorithm.learners.sac.use_sde=true"],
+        [*PPO, "network/cell=lstm", "network.cell.tbptt=8", "normalize.observation=true"],
+        [*PPO, "update=eager", "algorithm.use_sde=true", "algorithm.sde_sample_freq=5"],
+        [*PPO, "env=PointReachDiscrete-v0", "normalize.reward=true", "env.subprocesses=true"],
     ],
-    ids=["random actions", "her over dqn", "tqc overlapped", "rewards normalised", "sde"],
+    ids=[
+        *("random actions", "her over dqn", "tqc overlapped", "rewards normalised", "sde"),
+        *("ppo that remembers", "ppo, eager, gsde", "ppo, discrete, in processes"),
+    ],
 )
 def test_nothing_that_a_run_draws_from_is_lost_when_it_stops(changes, tmp_path, monkeypatch):
     short = ["eval_after_n_steps=120", "overlap=false", "n_threads=1"]
     overrides = only_once([*TINY, *short, *changes])
     train(tmp_path / "whole", *overrides)
     with monkeypatch.context() as patch:
-        patch.setattr(EpochEnd, "__call__", stopping_after(EpochEnd.__call__, 124))
+        patch.setattr(EpochEnd, "__call__", stopping_after(EpochEnd.__call__, 150))
         assert train(tmp_path / "parts", *overrides).status is Status.INTERRUPTED
     train(tmp_path / "parts", *overrides, f"restore={tmp_path}/parts")
     assert first_difference(tmp_path / "whole", tmp_path / "parts") is None
