@@ -114,6 +114,9 @@ class PolicyConfig:
     activation_fn: str | None = MISSING
     optimizer: Any = None
     n_critics: Annotated[int | None, at_least(1)] = MISSING
+    log_std_init: float | None = MISSING
+    ortho_init: bool | None = MISSING
+    shared: bool | None = MISSING
 
 
 @dataclass

@@ -8,11 +8,11 @@ import numpy as np
 import torch as th
 from stable_baselines3.common.distributions import DiagGaussianDistribution, Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.torch_layers import MlpExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from torch import nn
 
-from baselines_ext.networks.cells import Cell, Memory, Unroll, Unrolled, unroll
+from baselines_ext.networks.cells import Memory, Unroll, Unrolled, unroll
+from baselines_ext.networks.extractors import MemoryExtractor, SharedExtractor
 from baselines_ext.networks.heads import Head
 from interface.errors import UserError
 
@@ -22,7 +22,7 @@ State = np.ndarray
 
 class ComposedPolicy(ActorCriticPolicy):
     """
-    SB3's policy with another head, or with memory.
+    SB3's policy with another head, with memory, or with layers that actor and critic share.
 
     With memory, what SB3 asks of a policy for rows of observations (``forward``,
     ``evaluate_actions``, ...) is answered as if an episode began with each of them; ``predict``
@@ -31,6 +31,7 @@ class ComposedPolicy(ActorCriticPolicy):
     :param arguments: of SB3's policy
     :param head: makes the distribution from the space of actions; None: as SB3 chooses
     :param memory: puts a cell in the place of the last dense layers; None: there is none
+    :param shared: whether actor and critic share their hidden layers and the cell
     :param keywords: of SB3's policy
     :raises UserError: if there is no dense layer to replace, or for gSDE
     """
@@ -40,6 +41,7 @@ class ComposedPolicy(ActorCriticPolicy):
         *arguments: Any,
         head: Head | None = None,
         memory: Memory | None = None,
+        shared: bool = False,
         **keywords: Any,
     ) -> None:
         if keywords.get("use_sde"):
@@ -49,6 +51,7 @@ class ComposedPolicy(ActorCriticPolicy):
             )
         self.head = head
         self.memory = memory
+        self.shared = shared
         super().__init__(*arguments, **keywords)
 
     @property
@@ -59,17 +62,19 @@ class ComposedPolicy(ActorCriticPolicy):
         return extractor
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
-        return super()._get_constructor_parameters() | {"head": self.head, "memory": self.memory}
+        own = {"head": self.head, "memory": self.memory, "shared": self.shared}
+        return super()._get_constructor_parameters() | own
 
     # ---- building
 
     def _build_mlp_extractor(self) -> None:
-        if self.memory is None:
-            super()._build_mlp_extractor()
+        arguments = (self.features_dim, self.net_arch, self.activation_fn)
+        if self.memory is not None:
+            self.mlp_extractor = MemoryExtractor(self.memory, *arguments, shared=self.shared)
+        elif self.shared:
+            self.mlp_extractor = SharedExtractor(*arguments)
         else:
-            self.mlp_extractor = MemoryExtractor(
-                self.memory, self.features_dim, self.net_arch, self.activation_fn
-            )
+            super()._build_mlp_extractor()
 
     def _build(self, lr_schedule: Schedule) -> None:
         """Make the networks as SB3 does, for any distribution."""
@@ -188,7 +193,9 @@ class ComposedPolicy(ActorCriticPolicy):
         :return: values (T B, 1), log-probabilities (T B,), entropies (T B,) or None
         """
         latent_pi, _ = self.unroll("policy", seen, starts, states[0])
-        latent_vf, _ = self.unroll("value", seen, starts, states[1])
+        latent_vf = latent_pi
+        if not self.shared:
+            latent_vf, _ = self.unroll("value", seen, starts, states[1])
         distribution = self._get_action_dist_from_latent(latent_pi)
         return self.value_net(latent_vf), distribution.log_prob(actions), distribution.entropy()
 
@@ -217,66 +224,6 @@ class ComposedPolicy(ActorCriticPolicy):
     def _features(self, net: str, seen: Any) -> th.Tensor:
         reader = self.pi_features_extractor if net == "policy" else self.vf_features_extractor
         return super(ActorCriticPolicy, self).extract_features(seen, reader)
-
-
-class MemoryExtractor(MlpExtractor):
-    """
-    SB3's hidden layers of actor and critic, the last one of each being a cell.
-
-    :param memory: makes the cells
-    :param n_features: that the first layers read
-    :param net_arch: widths of the layers, or those of ``pi`` and ``vf``
-    :param activation: between dense layers
-    :raises UserError: if a network has no layer
-    """
-
-    def __init__(
-        self,
-        memory: Memory,
-        n_features: int,
-        net_arch: list[int] | dict[str, list[int]],
-        activation: type[nn.Module],
-    ) -> None:
-        widths = net_arch if isinstance(net_arch, dict) else {"pi": net_arch, "vf": net_arch}
-        both = [list(widths.get(key, ())) for key in ("pi", "vf")]
-        if not all(both):
-            raise UserError(
-                f"network/cell takes the place of the last dense layer, so policy.net_arch needs "
-                f"one, got {net_arch}"
-            )
-        super().__init__(n_features, {"pi": both[0][:-1], "vf": both[1][:-1]}, activation)
-        self.policy_cell = Cell(memory.module, self.latent_dim_pi, both[0][-1])
-        self.value_cell = Cell(memory.module, self.latent_dim_vf, both[1][-1])
-        self.latent_dim_pi, self.latent_dim_vf = both[0][-1], both[1][-1]
-
-    def dense(self, net: str) -> nn.Module:
-        """
-        Get the layers before the cell.
-
-        :param net: ``policy`` or ``value``
-        """
-        return self.policy_net if net == "policy" else self.value_net
-
-    def cell(self, net: str) -> Cell:
-        """
-        Get the cell.
-
-        :param net: ``policy`` or ``value``
-        """
-        return self.policy_cell if net == "policy" else self.value_cell
-
-    def forward_actor(self, features: th.Tensor) -> th.Tensor:
-        """Compute what the head reads where an episode begins."""
-        return self._at_start("policy", features)
-
-    def forward_critic(self, features: th.Tensor) -> th.Tensor:
-        """Compute what the value is made of where an episode begins."""
-        return self._at_start("value", features)
-
-    def _at_start(self, net: str, features: th.Tensor) -> th.Tensor:
-        x, cell = self.dense(net)(features), self.cell(net)
-        outputs, _ = cell(x[None], x.new_zeros(len(x), cell.state_size))
-        return outputs[0]
 
 
 def remembered(state: State | None, starts: np.ndarray | None, n: int, size: int) -> State:

@@ -40,6 +40,7 @@ def build_policy(
     encoder: partial[Any] | None = None,
     head: partial[Any] | None = None,
     cell: partial[Memory] | None = None,
+    shared: bool | None = None,
     optimizer: partial[Any] | None = None,
     **arguments: Any,
 ) -> tuple[str | type[BasePolicy], dict[str, Any]]:
@@ -53,6 +54,7 @@ def build_policy(
     :param encoder: the ``network.encoder`` node; None: as SB3 chooses
     :param head: the ``network.head`` node; None: as SB3 chooses
     :param cell: the ``network.cell`` node; None: no memory
+    :param shared: whether actor and critic share their hidden layers; None: as without
     :param optimizer: one of torch's with its arguments; None: Adam
     :param arguments: of the policy class; None stands for its own default
     :return: policy name, or a class where the parts are not SB3's, and ``policy_kwargs``
@@ -75,10 +77,13 @@ def build_policy(
     for part, node in {"head": head, "cell": cell}.items():
         if node is not None:
             _check_has(algorithm, policy_class, part)
-    parts = {"head": _unless_sb3s(head, action_space), "memory": _memory(cell)}
+    if shared and not issubclass(policy_class, ActorCriticPolicy):
+        raise UserError(f"policy.shared=true has no effect on {algorithm.__name__}, only on ppo")
+    parts = {"head": _unless_sb3s(head, action_space), "memory": _memory(cell), "shared": shared}
     if not any(parts.values()):
         return name, kwargs
     reads = inspect.signature(policy_class).parameters["features_extractor_class"].default
+    parts["shared"] = bool(shared)
     return ComposedPolicy, {"features_extractor_class": reads} | kwargs | parts
 
 

@@ -33,7 +33,8 @@ class CompiledPpoUpdate(PpoUpdate):
         head = losses.policy.action_dist
         if isinstance(head, MultiCategoricalDistribution):  # numpy's are no constants of a graph
             head.action_dims = [int(n) for n in head.action_dims]
-        self._gradients: Callable[..., Gradients] = th.compile(
+        compiled: Any = th.compile
+        self._gradients: Callable[..., Gradients] = compiled(
             self._of_losses,
             fullgraph=True,
             isolate_recompiles=True,  # else the ninth agent of a process is refused

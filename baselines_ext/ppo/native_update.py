@@ -19,7 +19,8 @@ from stable_baselines3.common.policies import (
 )
 
 from baselines_ext.networks.cells import Cell, Unroll, Unrolled
-from baselines_ext.networks.composed import ComposedPolicy, MemoryExtractor
+from baselines_ext.networks.composed import ComposedPolicy
+from baselines_ext.networks.extractors import MemoryExtractor
 from baselines_ext.networks.heads import LEAST_SHARE, BetaDistribution
 from baselines_ext.networks.numpy_cell import plain_cell
 from baselines_ext.networks.plain import (
@@ -68,6 +69,8 @@ class PlainActorCritic:
         require_flat_features(policy)
         self.activation = policy.activation_fn
         nets = policy.mlp_extractor
+        if nets.value_net is nets.policy_net:
+            raise NotPlainError("actor and critic share their layers")
         self.cells: tuple[Cell, Cell] | None = None
         if isinstance(nets, MemoryExtractor):
             self.cells = nets.policy_cell, nets.value_cell

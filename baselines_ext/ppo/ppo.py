@@ -102,17 +102,24 @@ class PPO(SchedulesLearningRate, CollectsRollouts):
         if self.update_mode == "eager" or self.device.type != "cpu":
             return
         try:
-            self._link_natively(PlainActorCritic(self.policy))
+            networks = PlainActorCritic(self.policy)
         except NotPlainError as reason:
-            eager = "acting is" if self.update_mode == "compile" else "updates are"
-            log.info("%s eager: %s", eager, reason)
+            log.info("acting and updates are eager: %s", reason)
+            return
+        makers = {"acting is": self._act_in_numpy}
+        if self.update_mode != "compile":
+            makers["updates are"] = self._update_natively
+        for what, make in makers.items():
+            try:
+                make(networks)
+            except NotPlainError as reason:
+                log.info("%s eager: %s", what, reason)
 
-    def _link_natively(self, networks: PlainActorCritic) -> None:
-        """Act in numpy, and make epochs in C++ if that is wanted."""
+    def _act_in_numpy(self, networks: PlainActorCritic) -> None:
         if type(self.rollout_buffer) in (RolloutBuffer, DictRolloutBuffer):
             self._act_by = NumpyAct(networks, self.observation_space)
-        if self.update_mode == "compile":
-            return
+
+    def _update_natively(self, networks: PlainActorCritic) -> None:
         if self.update_class is not PpoUpdate:
             raise NotPlainError(f"its losses are those of {self.update_class.__name__}")
         ops = native_ops()

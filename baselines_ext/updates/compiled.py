@@ -20,7 +20,8 @@ class CompiledUpdate:
     def __init__(self, update: Any) -> None:
         self._eager = update
         on_gpu = update.device.type == "cuda"
-        self._compiled: Callable[..., Any] = th.compile(
+        compiled: Any = th.compile
+        self._compiled: Callable[..., Any] = compiled(
             type(update).__call__,
             fullgraph=True,
             mode="reduce-overhead" if on_gpu else None,

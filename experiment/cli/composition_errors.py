@@ -57,7 +57,17 @@ def explain(error: HydraException, config_name: str, arguments: list[str]) -> st
     if isinstance(error, OverrideParseException):
         reason = error.message.splitlines()[-2 if "\nSee " in error.message else -1]
         return f"cannot read {error.override!r}: {reason.partition(' expecting')[0]}"
-    cause = error.__cause__
+    if found := re.match(r"In '(.+)': \w+ raised while composing", str(error)):
+        _, _, elsewhere = found[1].partition("//")  # preset=/a/file
+        file = f"/{elsewhere}" if elsewhere else f"{found[1]}.yaml"
+        return f"{file}: {_what_is_wrong(error.__context__, config_name, [], error)}"
+    return _what_is_wrong(error.__cause__, config_name, arguments, error)
+
+
+def _what_is_wrong(
+    cause: BaseException | None, config_name: str, arguments: list[str], error: HydraException
+) -> str:
+    """Read what OmegaConf says, or else Hydra; arguments: with which the config can be composed."""
     if isinstance(cause, OmegaConfBaseException):
         first_line = str(cause).splitlines()[0]
         if re.match(r"Key '.*' (is )?not in ", first_line):

@@ -76,13 +76,14 @@ TASKS: dict[str, tuple[Any, Any]] = {
 
 def remembering(env: Any, cell: str | None, mode: str = "auto", **options: Any) -> Any:
     memory = Memory(CELLS[cell], TBPTT) if cell else None
+    parts = {"memory": memory, "head": options.pop("head", None), **options.pop("policy", {})}
     model = baselines_ext.PPO(
         ComposedPolicy,
         make_vec_env(env, options.pop("n_envs", N_ENVS), seed=0),
         seed=1,
         device="cpu",
         update=mode,
-        policy_kwargs={"memory": memory, "head": options.pop("head", None), "net_arch": [16, 16]},
+        policy_kwargs={"net_arch": [16, 16], **parts},
         **{"n_steps": N_STEPS, "batch_size": 32, "n_epochs": 2, "ent_coef": 0.01} | options,
     )
     model.set_logger(Logger(None, []))
@@ -277,6 +278,26 @@ def test_a_task_that_needs_memory_is_learned_by_a_cell_alone():
         paid[cell] = np.mean([each["r"] for each in model.ep_info_buffer])
     assert paid["gru"] > 0.95
     assert paid[None] < 0.75
+
+
+@pytest.mark.parametrize("cell", [None, "gru"])
+def test_actor_and_critic_may_share_their_layers(cell: str | None, tmp_path: Path):
+    model = collected("categorical", cell, "auto", policy={"shared": True})
+    assert model.update_used == "eager"
+    nets = model.policy.mlp_extractor
+    assert nets.value_net is nets.policy_net
+    n_parameters = sum(each.numel() for each in model.policy.parameters())
+    alone = remembering("CartPole-v1", cell)
+    assert n_parameters < sum(each.numel() for each in alone.policy.parameters())
+    before = weights(model)
+    model.train()
+    assert np.abs(weights(model) - before).max() > 0
+    model.save(tmp_path / "shared.zip")
+    again = baselines_ext.PPO.load(tmp_path / "shared.zip")
+    assert again.policy.mlp_extractor.value_net is again.policy.mlp_extractor.policy_net
+    np.testing.assert_array_equal(weights(again), weights(model))
+    with pytest.raises(UserError, match="needs the same widths"):
+        remembering("CartPole-v1", cell, policy={"shared": True, "net_arch": {"pi": [4], "vf": []}})
 
 
 def test_copies_and_files_remember(tmp_path: Path):

@@ -56,6 +56,7 @@ WRONG = [
     (["+env.kwargs.colour=red"], "cannot make env PointReach-v0"),
     (["policy.name=MlpPolic"], "did you mean MlpPolicy?"),
     (["algorithm=ppo", "policy.n_critics=3"], "policy.n_critics=3 has no effect on PPO"),
+    (["policy.shared=true"], "policy.shared=true has no effect on SAC, only on ppo"),
     (["render.mode=recrd"], "did you mean record?"),
     (["render.camera.distanc=1"], "did you mean render.camera.distance?"),
     (["env.camera.elevation=100"], "env.camera.elevation must be from -90 to 90, got 100"),
@@ -92,6 +93,15 @@ def test_wrong_input(overrides: list[str], answer: str, tmp_path: Path):
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) <= 2
     assert not [path for path in data.rglob("*") if path.is_file()]
+
+
+def test_a_wrong_key_in_a_file_of_ones_own(tmp_path: Path):
+    preset = tmp_path / "mine.yaml"
+    preset.write_text("# @package _global_\npolicy: {net_arc: [8]}\n")
+    done = forked_command("experiment/train.py", f"data_dir={tmp_path}", f"preset={preset}")
+    assert done.returncode == 2
+    assert f"{preset}: unknown key 'policy.net_arc'; did you mean policy.net_arch?" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_an_output_directory_that_cannot_be_written(tmp_path: Path):
