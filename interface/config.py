@@ -134,6 +134,7 @@ class NormalizeConfig:
 
     observation: bool = MISSING
     reward: bool = MISSING
+    frozen_in_rollouts: bool = MISSING
     clip_observation: Annotated[float, more_than(0)] = MISSING
     clip_reward: Annotated[float, more_than(0)] = MISSING
 

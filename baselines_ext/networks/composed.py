@@ -49,6 +49,8 @@ class ComposedPolicy(ActorCriticPolicy):
                 "algorithm.use_sde=true has a head of its own and no memory; "
                 "what fits: algorithm.use_sde=false, or network/head=auto network/cell=none"
             )
+        if memory and keywords.get("net_arch") is None:
+            keywords["net_arch"] = [64, 64]  # SB3's, which has none after a CNN
         self.head = head
         self.memory = memory
         self.shared = shared

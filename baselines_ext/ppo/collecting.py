@@ -93,6 +93,9 @@ class CollectsRollouts(Linked, sb3.PPO):
             ended = super().collect_rollouts(env, begun, rollout_buffer, n_rollout_steps)
         else:
             ended = self._collect(env, callback, rollout_buffer)
+        normalizer: Any = self._vec_normalize_env
+        if ended and hasattr(normalizer, "end_rollout"):  # see envs/frozen_normalize.py
+            self._last_obs = normalizer.end_rollout()
         if ended and running is not None:
             assert self._last_episode_starts is not None
             self._running = running.after(rollout_buffer, self._last_episode_starts, self._last_obs)

@@ -18,6 +18,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv,
 import envs  # noqa: F401 (registers our environments)
 from envs.episode_seeds import EpisodeSeeds, SeedOfEpisode
 from envs.finite_check import FiniteCheck
+from envs.frozen_normalize import FrozenNormalize
 from envs.maze_files import remove_model_file
 from envs.own_reward import OwnReward
 from envs.ownership import OwnResults
@@ -184,7 +185,8 @@ def normalized(cfg: DictConfig, venv: VecEnv) -> VecEnv:
     if not (cfg.normalize.observation or cfg.normalize.reward):
         return venv
     parts = AlgorithmSpec.of(cfg.algorithm).parts
-    return VecNormalize(
+    frozen = cfg.normalize.get("frozen_in_rollouts")  # former versions had none
+    return (FrozenNormalize if frozen else VecNormalize)(
         venv,
         norm_obs=cfg.normalize.observation,
         norm_reward=cfg.normalize.reward,

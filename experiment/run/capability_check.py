@@ -58,6 +58,19 @@ def check_environment(cfg: DictConfig, spec: AlgorithmSpec) -> None:
         )
     if not trains and (cfg.normalize.observation or cfg.normalize.reward):
         raise UserError(f"normalize has no effect on {name}, which trains in no environment")
+    if cfg.normalize.frozen_in_rollouts:
+        _check_freezes(cfg, spec)
+
+
+def _check_freezes(cfg: DictConfig, spec: AlgorithmSpec) -> None:
+    target = spec.learner.target
+    if not isinstance(target, type) or not issubclass(target, OnPolicyAlgorithm):
+        why = f"on {cfg.algorithm_name}, which has no rollouts; what fits: algorithm=ppo"
+    elif not (cfg.normalize.observation or cfg.normalize.reward):
+        why = "without normalize.observation=true or normalize.reward=true"
+    else:
+        return
+    raise UserError(f"normalize.frozen_in_rollouts=true has no effect {why}")
 
 
 def check_fit(cfg: DictConfig, spec: AlgorithmSpec, env: gym.Env) -> None:

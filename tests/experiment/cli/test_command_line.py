@@ -57,6 +57,7 @@ WRONG = [
     (["policy.name=MlpPolic"], "did you mean MlpPolicy?"),
     (["algorithm=ppo", "policy.n_critics=3"], "policy.n_critics=3 has no effect on PPO"),
     (["policy.shared=true"], "policy.shared=true has no effect on SAC, only on ppo"),
+    (["normalize.frozen_in_rollouts=true"], "has no effect on her, which has no rollouts"),
     (["render.mode=recrd"], "did you mean record?"),
     (["render.camera.distanc=1"], "did you mean render.camera.distance?"),
     (["env.camera.elevation=100"], "env.camera.elevation must be from -90 to 90, got 100"),

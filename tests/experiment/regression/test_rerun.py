@@ -87,12 +87,13 @@ def test_runs_that_cannot_be_compared(continued: Path, tmp_path: Path):
         ["algorithm=sac", "normalize.reward=true"],
         ["algorithm.learners.sac.use_sde=true"],
         [*PPO, "network/cell=lstm", "network.cell.tbptt=8", "normalize.observation=true"],
+        [*PPO, "normalize={observation:true,reward:true,frozen_in_rollouts:true}"],
         [*PPO, "update=eager", "algorithm.use_sde=true", "algorithm.sde_sample_freq=5"],
         [*PPO, "env=PointReachDiscrete-v0", "normalize.reward=true", "env.subprocesses=true"],
     ],
     ids=[
         *("random actions", "her over dqn", "tqc overlapped", "rewards normalised", "sde"),
-        *("ppo that remembers", "ppo, eager, gsde", "ppo, discrete, in processes"),
+        *("ppo that remembers", "ppo, frozen", "ppo, eager, gsde", "ppo, discrete, in processes"),
     ],
 )
 def test_nothing_that_a_run_draws_from_is_lost_when_it_stops(changes, tmp_path, monkeypatch):
