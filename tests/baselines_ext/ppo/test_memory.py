@@ -11,6 +11,7 @@ import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.torch_layers import NatureCNN
 from torch import nn
 
 import baselines_ext
@@ -33,8 +34,8 @@ CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 class Choices(gym.Env):
     """Two choices at once, the second one of three; nothing else to it."""
 
-    observation_space = spaces.Box(-1, 1, (3,))
-    action_space = spaces.MultiDiscrete([2, 3])
+    observation_space: Any = spaces.Box(-1, 1, (3,))
+    action_space: Any = spaces.MultiDiscrete([2, 3])
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
@@ -64,6 +65,19 @@ class Cue(gym.Env):
         self.n_steps += 1
         is_over = self.n_steps == 4
         return np.array([0], np.float32), float(is_over and action == self.cue), is_over, False, {}
+
+
+class Pictures(Choices):
+    """Images, which a cell cannot read."""
+
+    observation_space = spaces.Box(0, 255, (36, 36, 1), np.uint8)
+    action_space = spaces.Discrete(2)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        return super().step([action])
+
+    def _observe(self) -> np.ndarray:
+        return self.np_random.integers(0, 256, (36, 36, 1), np.uint8)
 
 
 TASKS: dict[str, tuple[Any, Any]] = {
@@ -298,6 +312,18 @@ def test_actor_and_critic_may_share_their_layers(cell: str | None, tmp_path: Pat
     np.testing.assert_array_equal(weights(again), weights(model))
     with pytest.raises(UserError, match="needs the same widths"):
         remembering("CartPole-v1", cell, policy={"shared": True, "net_arch": {"pi": [4], "vf": []}})
+
+
+def test_an_encoder_reads_images_before_the_cell(tmp_path: Path):
+    model = remembering(Pictures, "gru", policy={"net_arch": None, **encoder_of_images()})
+    model.learn(N_STEPS * N_ENVS)
+    actions, state = model.predict(model.env.reset())
+    assert actions.shape == (N_ENVS,)
+    assert state.shape == (N_ENVS, 64)
+
+
+def encoder_of_images() -> dict[str, Any]:
+    return {"features_extractor_class": NatureCNN, "features_extractor_kwargs": {"features_dim": 8}}
 
 
 def test_copies_and_files_remember(tmp_path: Path):

@@ -122,6 +122,17 @@ def test_200_steps_in_float64(name: str, mode: str, in_float64: None):
         assert float(ours.log_ent_coef) == pytest.approx(float(theirs.log_ent_coef), abs=1e-10)
 
 
+@pytest.mark.slow
+def test_a_worker_compiles_the_agents_of_many_trials():
+    """More shapes than torch keeps graphs of a function."""
+    for n_layers in range(1, 11):
+        agent = model(
+            baselines_ext, "SAC", update="compile", policy_kwargs={"net_arch": [4] * n_layers}
+        )
+        train_on(agent, [random_batch(np.random.default_rng(n_layers))])
+        assert agent.update_used == "compile"
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_targets_stay_in_their_range(name: str, mode: str, in_float64: None):
