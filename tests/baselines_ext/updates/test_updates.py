@@ -123,6 +123,7 @@ def test_200_steps_in_float64(name: str, mode: str, in_float64: None):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_worker_compiles_the_agents_of_many_trials():
     """More shapes than torch keeps graphs of a function."""
     for n_layers in range(1, 11):
