@@ -234,9 +234,11 @@ def _bare(names: Sequence[str]) -> str:
 
 
 def _raise_if_failed(end: End, ledger: Ledger) -> None:
-    if end is not End.FAILURES:
+    if end not in (End.FAILURES, End.REFUSED):
         return
     said = "too many trials failed (hydra.sweeper.max_failure_rate)"
+    if end is End.REFUSED:
+        said = end.value
     last = [one.user_attrs for one in ledger.trials if "traceback" in one.user_attrs][-1]
     if SENTENCE in last:
         raise UserError(f"{said}, the last one with: {last[SENTENCE]}")

@@ -16,12 +16,15 @@ from hydra_plugins.early_stop_tpe_sweeper._ledger import Ledger
 from hydra_plugins.early_stop_tpe_sweeper._outcome import Outcome, failed, outcome_of
 from hydra_plugins.early_stop_tpe_sweeper._records import RETRIES
 from hydra_plugins.early_stop_tpe_sweeper._rules import Race
+from interface.errors import UserError
 from interface.result import Status
 
 log = logging.getLogger(__name__)
 
 _LOSSES = "losses"
 _LOST_WORKER = ("TerminatedWorkerError", "UncompletedJobError", "FailedJobError")
+
+_MANY_REFUSALS = 3
 
 
 class End(Enum):
@@ -33,6 +36,7 @@ class End(Enum):
     DURATION = "the time is up"
     INTERRUPTED = "interrupted"
     FAILURES = "too many trials failed"
+    REFUSED = "all trials were refused"
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,8 @@ class Sweep:
     running: dict[Job, float] = field(default_factory=dict)
     end: End | None = None
     n_failed: int = 0
+    refusals: list[str] = field(default_factory=list)
+    n_accepted: int = 0
     interrupted: bool = False
 
     def run(self) -> End:
@@ -168,8 +174,17 @@ class Sweep:
             self._end(End.STOP_FILE)
         elif self.n_failed > self.limits.max_failure_rate * self.limits.n_trials:
             self._end(End.FAILURES)
+        elif self._all_are_refused():
+            self._end(End.REFUSED)
         elif self.limits.stop_when_verified and self.race.best(self.ledger.contenders()):
             self._end(End.VERIFIED, at_once=True)
+
+    def _all_are_refused(self) -> bool:
+        """Whether wrong input was told in the same words each time: it is none of the choices."""
+        if self.limits.max_failure_rate >= 1:
+            return False  # who says so wants them all
+        many = len(self.refusals) == self.n_failed >= _MANY_REFUSALS
+        return many and self.n_accepted == 0 and len(set(self.refusals)) == 1
 
     def _end(self, reason: End, *, at_once: bool = False) -> None:
         """Start nothing new; running trials finish, or end at their next evaluation and queue."""
@@ -245,6 +260,7 @@ class Sweep:
             log.info("trial %d was interrupted; queued again", job.trial.number)
             self.ledger.requeue(job.trial)
         else:
+            self.n_accepted += 1
             self.ledger.tell(job.trial, outcome)
 
     def _book_failure(self, job: Job, error: BaseException) -> None:
@@ -269,6 +285,8 @@ class Sweep:
 
     def _fail(self, trial: Trial, outcome: Outcome) -> None:
         self.n_failed += 1
+        if isinstance(outcome.error, UserError):
+            self.refusals.append(str(outcome.error))
         log.error("trial %d failed: %s", trial.number, outcome.error)
         self.ledger.tell(trial, outcome)
 

@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig  # noqa: E402
 from hydra.utils import UNSAFE_DISABLE_EXECUTION_CHECKS  # noqa: E402
 from omegaconf import DictConfig  # noqa: E402
 
+from interface.errors import UserError  # noqa: E402
 from interface.instantiation import instantiate  # noqa: E402
 from interface.result import RunResult, Status  # noqa: E402
 
@@ -24,6 +25,8 @@ def main(cfg: DictConfig) -> RunResult | float | None:
     """Reach ``quality`` after a while; a good ``x`` is near 0.7, and seeds differ a little."""
     if cfg.fails:
         raise RuntimeError("this task fails, as it was told to")
+    if cfg.returns == "refusal":
+        raise UserError("no value of x is right")
     if cfg.returns is not None:
         return {"nothing": None, "not_a_number": float("nan"), "number": cfg.x}[cfg.returns]
     run_dir = Path(HydraConfig.get().runtime.output_dir)

@@ -122,6 +122,14 @@ def test_how_trials_end(overrides, returncode, states, tmp_path: Path):
         assert all(trial.user_attrs["retries"] == 1 for trial in trials)
 
 
+def test_what_every_trial_refuses_in_the_same_words_ends_the_sweep(tmp_path: Path):
+    """Also where more failures were allowed: it is none of the choices."""
+    done = sweep(tmp_path, "returns=refusal", "hydra.sweeper.n_trials=20", "hydra.sweeper.n_jobs=1")
+    assert done.returncode != 0
+    assert "all trials were refused, the last one with: no value of x is right" in done.stderr
+    assert [trial.state for trial in study(tmp_path).trials] == [TrialState.FAIL] * 3
+
+
 def start(sweep_dir: Path, *overrides: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, *arguments(sweep_dir, *overrides)],
