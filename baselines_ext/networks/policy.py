@@ -7,7 +7,10 @@ from typing import Any
 
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.distributions import make_proba_distribution
+from stable_baselines3.common.distributions import (
+    DiagGaussianDistribution,
+    make_proba_distribution,
+)
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.preprocessing import is_image_space
 from torch.nn.modules import activation
@@ -79,12 +82,30 @@ def build_policy(
             _check_has(algorithm, policy_class, part)
     if shared and not issubclass(policy_class, ActorCriticPolicy):
         raise UserError(f"policy.shared=true has no effect on {algorithm.__name__}, only on ppo")
+    if kwargs.get("log_std_init") is not None:
+        _check_log_std(algorithm, policy_class, kwargs["log_std_init"], head, action_space)
     parts = {"head": _unless_sb3s(head, action_space), "memory": _memory(cell), "shared": shared}
     if not any(parts.values()):
         return name, kwargs
     reads = inspect.signature(policy_class).parameters["features_extractor_class"].default
     parts["shared"] = bool(shared)
     return ComposedPolicy, {"features_extractor_class": reads} | kwargs | parts
+
+
+def _check_log_std(
+    algorithm: type[BaseAlgorithm],
+    policy_class: type[BasePolicy],
+    value: float,
+    head: partial[Any] | None,
+    actions: spaces.Space,
+) -> None:
+    made = make_proba_distribution(actions) if head is None else head(actions)
+    if issubclass(policy_class, ActorCriticPolicy) and isinstance(made, DiagGaussianDistribution):
+        return
+    raise UserError(
+        f"policy.log_std_init={value} has no effect on {algorithm.__name__} with "
+        f"{type(made).__name__}; it is of ppo with Gaussian actions"
+    )
 
 
 def _unless_sb3s(head: partial[Any] | None, actions: spaces.Space) -> partial[Any] | None:

@@ -116,6 +116,8 @@ def _unknown_key(key: str, config_name: str, arguments: list[str]) -> str:
     last = key.rsplit(".", 1)[-1]
     if last in _NAMES_OF_SB3:
         return f"unknown key {key!r}; what SB3 calls {last} is here {_NAMES_OF_SB3[last]}"
+    if key.startswith("reward.") and not any("reward=" in given for given in arguments):
+        return f"unknown key {key!r}: reward=none has no values; choose one first, see --help"
     if "/" in key:
         known = [*groups_of(config_name), *_GROUPS_OF_HYDRA]
         close = nearest_name(key, known)

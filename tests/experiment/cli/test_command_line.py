@@ -58,6 +58,8 @@ WRONG = [
     (["algorithm=ppo", "policy.n_critics=3"], "policy.n_critics=3 has no effect on PPO"),
     (["policy.shared=true"], "policy.shared=true has no effect on SAC, only on ppo"),
     (["normalize.frozen_in_rollouts=true"], "has no effect on her, which has no rollouts"),
+    (["reward.weight=3"], "reward=none has no values; choose one first"),
+    (["policy.log_std_init=-1"], "log_std_init=-1.0 has no effect on SAC"),
     (["render.mode=recrd"], "did you mean record?"),
     (["render.camera.distanc=1"], "did you mean render.camera.distance?"),
     (["env.camera.elevation=100"], "env.camera.elevation must be from -90 to 90, got 100"),
