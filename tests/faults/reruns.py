@@ -1,5 +1,5 @@
 """
-Train runs of ten kinds, stop and kill some of them, and train each again in one piece.
+Train runs of eleven kinds, stop and kill some of them, and train each again in one piece.
 
 ``python tests/faults/reruns.py seed=0`` says for each whether it is bit-identical: evaluations,
 training metrics and final weights. The moments of signals are drawn from the seed.
@@ -41,6 +41,12 @@ _HAC = [
     "algorithm.time_scales=[-1,5]",
     "algorithm.learners.sac.buffer_size=2000",
     "algorithm.learners.sac.learning_starts=50",
+]
+_PPO = [
+    *_RUN,
+    *("algorithm=ppo", "network/cell=lstm", "network.cell.tbptt=8", "env.n_envs=3"),
+    *("algorithm.n_steps=16", "algorithm.batch_size=16", "algorithm.n_epochs=2"),
+    *("normalize.observation=true", "normalize.reward=true"),
 ]
 _ALONE, _BESIDE = "overlap=false", "overlap=true"
 _EPOCHS = "n_epochs=6"
@@ -88,6 +94,11 @@ STORIES = (
         "her, 3 environments in subprocesses, stopped",
         [*_HER, _ALONE, _EPOCHS, "env.n_envs=3", "env.subprocesses=true"],
         signals=[signal.SIGTERM] * 2,
+    ),
+    Story(
+        "ppo that remembers, 3 environments, stopped and killed",
+        [*_PPO, "n_epochs=12"],
+        signals=[signal.SIGTERM, signal.SIGKILL],
     ),
     Story(
         "hac, stopped and killed",
