@@ -346,7 +346,9 @@ def test_hydra_refuses_settings_that_there_are_not_or_of_another_type(override, 
 def test_every_search_space_fits_its_algorithm(name):
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF)):
-        chosen = [f"algorithm={name}", "env=PointReach-v0"]
+        algorithm, _, memory = name.partition("_")
+        chosen = [f"algorithm={algorithm}", f"search_space={name}", "env=PointReach-v0"]
+        chosen += ["network/cell=gru"] if memory else []
         config = compose("main", overrides=chosen)
         space = parse(configured_space(config, None, []), [])
         assert remarks(space, config) == []

@@ -227,8 +227,8 @@ def test_overlap_that_cannot_be_is_refused(tmp_path: Path):
         train(tmp_path, *TINY, "env=Pendulum-v1", "algorithm=ppo", "overlap=true")
     with pytest.raises(ValueError, match="update=native has no effect on tqc"):
         train(tmp_path, *TINY, "env=Pendulum-v1", "algorithm=tqc", "update=native")
-    with pytest.raises(ValueError, match="unknown update 'compile'; known: auto, eager, native"):
-        train(tmp_path, *TINY, "env=Pendulum-v1", "algorithm=ppo", "update=compile")
+    with pytest.raises(ValueError, match="unknown update 'compiled'; did you mean compile"):
+        train(tmp_path, *TINY, "env=Pendulum-v1", "algorithm=ppo", "update=compiled")
 
 
 @pytest.mark.parametrize("overlap", [True, False])
