@@ -1,7 +1,7 @@
 """
 Compare our presets of PPO with RL Baselines3 Zoo's published settings in SB3, task by task.
 
-``python tests/benchmarks/ppo_tasks.py`` prints a table; ``tasks=CartPole-v1,Taxi-v4`` and
+``python tests/benchmarks/ppo_tasks.py`` prints a table; ``tasks=CartPole-v1,Hopper-v5`` and
 ``seeds=0,1,2`` choose. Each seed trains both sides, one after the other, each in a process of its
 own, for the same number of environment steps, and evaluates once at the end: 20 episodes without
 exploration, the same starts. Seconds are CPU time of the whole command, imports included.
