@@ -1,7 +1,8 @@
 """Where the environments are between two rollouts, and how to come back there."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Self
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from stable_baselines3.common.buffers import RolloutBuffer
@@ -10,7 +11,8 @@ from stable_baselines3.common.vec_env import VecEnv
 from baselines_ext.rollout.resume import replay_episodes
 
 
-class RunningEpisodes(NamedTuple):
+@dataclass(frozen=True)  # a tuple would come back from SB3's file as a list
+class RunningEpisodes:
     """
     The episodes that run in N environments.
 

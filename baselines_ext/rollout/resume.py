@@ -23,18 +23,23 @@ def replay_episodes(
     """
     observations, lost = [], []
 
-    def ask(index: int, method: str, *arguments: Any) -> Any:
-        return _transposed(env, env.env_method(method, *arguments, indices=index)[0][0])
-
     for index, played in enumerate(actions):
-        observation = ask(index, "reset")
+        observation, goes_on = _begun(env, index), True
         for action in played:
-            observation = ask(index, "step", action)
-        if not came_back(index, observation):
+            (result,) = env.env_method("step", action, indices=index)
+            observation, _, terminated, truncated, _ = result
+            goes_on = not (terminated or truncated)
+            if not goes_on:  # which it did not before
+                break
+        if not goes_on or not came_back(index, _transposed(env, observation)):
             lost.append(index)
-            observation = ask(index, "reset")
-        observations.append(observation)
+            observation = _begun(env, index)
+        observations.append(_transposed(env, observation))
     return _stacked(observations), lost
+
+
+def _begun(env: VecEnv, index: int) -> Any:
+    return env.env_method("reset", indices=index)[0][0]
 
 
 def _transposed(env: VecEnv, observation: Any) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import stable_baselines3 as sb3
 import torch as th
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.policies import ActorCriticPolicy
@@ -214,6 +215,23 @@ def test_what_is_not_plain_is_eager(env: str, options: dict[str, Any]):
     model = made(baselines_ext.PPO, env, **options)
     assert model.update_used == "eager"
     model.learn(2 * N_STEPS)
+
+
+def test_what_was_saved_before_the_first_rollout_goes_on(tmp_path: Path):
+    class Saves(BaseCallback):
+        def _on_step(self) -> bool:
+            return True
+
+        def _on_rollout_start(self) -> None:
+            self.model.save(tmp_path / f"{self.num_timesteps}.zip")
+
+    model = made(baselines_ext.PPO, "CartPole-v1").learn(2 * 2 * N_STEPS, Saves())
+    for saved in (0, 2 * N_STEPS):
+        again = baselines_ext.PPO.load(tmp_path / f"{saved}.zip", env=model.get_env())
+        assert again.num_timesteps == saved
+        came_back = again.resume_episodes()  # not to where another episode was
+        assert came_back is (saved == 0)
+        again.learn(2 * N_STEPS, reset_num_timesteps=False)
 
 
 def test_files_go_both_ways(tmp_path: Path):
