@@ -9,11 +9,9 @@ import torch as th
 import torch._dynamo
 from stable_baselines3.common.distributions import MultiCategoricalDistribution
 
-from baselines_ext.networks.plain import NotPlainError
 from baselines_ext.ppo.losses import PpoLosses, PpoSettings, PpoUpdate, too_far
 from baselines_ext.ppo.sequences import Rollout
-from baselines_ext.updates.adam import LeanAdam
-from baselines_ext.updates.update import Optimizer, TorchOptimizer
+from baselines_ext.updates.update import leanest
 
 Gradients = tuple[th.Tensor, Sequence[th.Tensor]]
 """What a minibatch measured, (6,), and the gradients of the parameters."""
@@ -29,7 +27,8 @@ class CompiledPpoUpdate(PpoUpdate):
     def __init__(self, losses: PpoUpdate) -> None:
         super().__init__(losses.policy)
         self._losses = losses
-        self._optimizer = _optimizer_of(losses.policy.optimizer)
+        optimizer = losses.policy.optimizer
+        self._optimizer = leanest(optimizer, optimizer.param_groups[0]["params"])
         head = losses.policy.action_dist
         if isinstance(head, MultiCategoricalDistribution):  # numpy's are no constants of a graph
             head.action_dims = [int(n) for n in head.action_dims]
@@ -40,15 +39,19 @@ class CompiledPpoUpdate(PpoUpdate):
             isolate_recompiles=True,  # else the ninth agent of a process is refused
         )
 
+    def epoch(self, *arguments: Any) -> tuple[list[PpoLosses], bool]:
+        """Learn from each transition once; see ``PpoUpdate``."""
+        with _traceable():
+            return super().epoch(*arguments)
+
     def step(
         self, rollout: Rollout, numbers: th.Tensor, learning_rate: float, settings: PpoSettings
     ) -> PpoLosses:
         """Learn from a minibatch; see ``PpoUpdate``."""
         bounds = th.tensor([settings.clip_range, settings.clip_range_vf or 0.0])
         bounds = bounds.to(rollout.returns)  # of schedules: a new number would be a new graph
-        with _traceable():
-            numbers_measured, gradients = self._gradients(rollout, numbers, bounds, settings)
-        measured = PpoLosses(*numbers_measured.tolist())
+        losses, gradients = self._gradients(rollout, numbers, bounds, settings)
+        measured = PpoLosses(*losses.tolist())
         if not too_far(measured, settings):
             self._optimizer.step(gradients, learning_rate)
         return measured
@@ -72,14 +75,6 @@ class CompiledPpoUpdate(PpoUpdate):
             factor = (settings.max_grad_norm / (norm + 1e-6)).clamp(max=1)
             gradients = [gradient * factor for gradient in gradients]
         return th.stack([each.detach().double() for each in losses]), gradients
-
-
-def _optimizer_of(optimizer: th.optim.Optimizer) -> Optimizer:
-    parameters: list[Any] = optimizer.param_groups[0]["params"]
-    try:
-        return LeanAdam(optimizer, parameters)
-    except NotPlainError:
-        return TorchOptimizer(optimizer, parameters)
 
 
 def _traceable() -> ExitStack:

@@ -180,10 +180,11 @@ class PPO(SchedulesLearningRate, CollectsRollouts):
         :param reset_num_timesteps: begin anew
         :param progress_bar: show one
         """
+        begins_anew = reset_num_timesteps or self._last_obs is None
         total, called = self._setup_learn(
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
-        if self.num_timesteps == 0:
+        if begins_anew:
             self._running = RunningEpisodes.before_any(self.n_envs)
         called.on_training_start(locals(), globals())
         assert self.env is not None

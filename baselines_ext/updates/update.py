@@ -94,10 +94,20 @@ def optimizer_of(module: nn.Module, networks: HasParameters | None) -> Optimizer
     """
     optimizer: th.optim.Optimizer = module.optimizer  # type: ignore[assignment]
     learned = _learned(module, optimizer) if networks is None else networks.parameters
+    return leanest(optimizer, learned)
+
+
+def leanest(optimizer: th.optim.Optimizer, parameters: Sequence[th.Tensor]) -> Optimizer:
+    """
+    Step as an optimiser does: ours on its state where it is plain Adam, else itself.
+
+    :param optimizer: with one group of parameters
+    :param parameters: of them, those that learn
+    """
     try:
-        return LeanAdam(optimizer, learned)
+        return LeanAdam(optimizer, parameters)
     except NotPlainError:
-        return TorchOptimizer(optimizer, learned)
+        return TorchOptimizer(optimizer, parameters)
 
 
 def _learned(module: nn.Module, optimizer: th.optim.Optimizer) -> list[th.Tensor]:
